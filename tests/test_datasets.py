@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from kmad.datasets import SEGMENT_MEANS, SEGMENT_SIZES, make_customers, make_purchases
+
+SIZES = [31, 152, 542, 2031, 93]
+
+
+def test_customers_have_the_published_sizes():
+    customers = make_customers()
+    assert customers.data.shape == (2849, 2)
+    assert customers.data.dtype == np.float64
+    assert customers.target.dtype == np.int32
+    assert customers.feature_names == ("monthly_amount", "monthly_transactions")
+    assert np.bincount(customers.target).tolist() == SIZES
+
+
+@pytest.mark.parametrize("n_customers", [1, 2, 30, 100, 2848, 2850, 5698])
+def test_customers_sizes_are_proportional(n_customers):
+    sizes = np.bincount(make_customers(n_customers).target, minlength=5)
+    assert sizes.sum() == n_customers
+    assert (np.abs(sizes - n_customers * np.array(SIZES) / 2849) < 1).all()
+
+
+def test_customers_sizes_of_twice_as_many_are_doubled():
+    assert np.bincount(make_customers(5698).target).tolist() == [2 * size for size in SIZES]
+
+
+def test_customers_have_the_published_means_in_expectation():
+    n_customers, spread = 200_000, 0.3
+    customers = make_customers(n_customers, spread=spread)
+    expected = [(139729, 2813), (48261, 595), (19392, 1579), (3710, 961), (301, 248)]
+    for segment, mean in enumerate(expected):
+        data = customers.data[customers.target == segment]
+        standard_error = np.sqrt(np.expm1(spread**2) / len(data))
+        assert data.mean(axis=0) == pytest.approx(mean, rel=4 * standard_error)
+        assert np.log(data).std(axis=0) == pytest.approx(spread, rel=4 / np.sqrt(2 * len(data)))
+
+
+def test_customers_without_spread_stand_at_the_means():
+    customers = make_customers(100, spread=0)
+    assert customers.data == pytest.approx(SEGMENT_MEANS[customers.target])
+
+
+def test_customers_are_in_random_order():
+    changes = np.count_nonzero(np.diff(make_customers().target))
+    assert changes > len(SEGMENT_SIZES) * 100
+
+
+@pytest.mark.parametrize("make", [make_customers, make_purchases])
+def test_datasets_depend_on_the_seed_alone(make):
+    first, again, other = make(50), make(50, random_state=np.random.default_rng(0)), make(50, random_state=1)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_purchases_are_in_the_window_and_in_order():
+    log = make_purchases(200, months=2)
+    start = np.datetime64("2025-01-01")
+    assert log.date.min() >= start
+    assert log.date.max() < start + np.timedelta64(round(2 * 30.4375 * 86_400), "s")
+    assert (np.diff(log.date) >= np.timedelta64(0, "s")).all()
+    assert log.customer.min() >= 0
+    assert log.customer.max() < len(log.target) == 200
+
+
+def test_purchases_have_the_customers_means_in_expectation():
+    log = make_purchases(2849, months=6, share=0.01)
+    customers = log.target.size
+    amount = np.bincount(log.customer, log.amount, customers) / 6
+    purchases = np.bincount(log.customer, minlength=customers) / 6
+    for segment, (mean_amount, mean_transactions) in enumerate(SEGMENT_MEANS):
+        of_segment = log.target == segment
+        assert amount[of_segment].mean() == pytest.approx(mean_amount, rel=0.2)
+        assert purchases[of_segment].mean() == pytest.approx(0.01 * mean_transactions, rel=0.2)
+
+
+def test_purchases_are_money():
+    amount = make_purchases(100, share=1, months=0.1).amount
+    assert amount.min() >= 0.01
+    assert np.array_equal(amount, amount.round(2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_customers": 0}, ValueError, "n_customers must be at least 1, got 0"),
+        ({"n_customers": 2.0}, TypeError, "n_customers must be an integer, got 2.0"),
+        ({"spread": -0.1}, ValueError, "spread must be finite and 0 or more, got -0.1"),
+        ({"spread": np.nan}, ValueError, "spread must be finite and 0 or more, got nan"),
+        ({"spread": "wide"}, TypeError, "spread must be a number, got 'wide'"),
+    ],
+)
+@pytest.mark.parametrize("make", [make_customers, make_purchases])
+def test_datasets_name_the_bad_argument(make, arguments, error, message):
+    with pytest.raises(error, match=message):
+        make(**arguments)
+
+
+@pytest.mark.parametrize("name", ["months", "share"])
+@pytest.mark.parametrize("value", [0, -1, np.inf])
+def test_purchases_name_the_bad_argument(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be finite and above 0, got {value}"):
+        make_purchases(**{name: value})
