@@ -1,0 +1,36 @@
+"""Customer segments from the density of the data.
+
+The public names load when they are first used: ``import kmad`` alone is quick, and imports neither numpy
+nor numba nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kmad import datasets
+    from kmad.cluster import KMad
+
+    __version__: str
+
+__all__ = ["KMad", "datasets"]
+
+
+def __getattr__(name: str) -> object:
+    value: object
+    if name == "KMad":
+        value = import_module("kmad.cluster").KMad
+    elif name == "datasets":
+        value = import_module("kmad.datasets")
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("kmad")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
