@@ -27,6 +27,13 @@ autodoc_typehints = "none"  # numpydoc writes the types
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 numpydoc_show_class_members = False  # the template of classes lists the methods
+numpydoc_validation_checks = {
+    "all",
+    "ES01",  # a summary may say it all
+    "EX01",  # the example of a class covers its methods
+    "RT02",  # "self : KMad" and "labels : ndarray" say what comes back
+    "SA01",  # few things are related
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"kmad {release}"

@@ -26,7 +26,7 @@ LOG_STARTS = np.datetime64("2025-01-01T00:00:00")
 class Customers(NamedTuple):
     """A customer table whose segments are known, as `make_customers` returns it.
 
-    Attributes
+    Parameters
     ----------
     data : ndarray of shape (n_customers, 2), float64
         One row a customer; the columns are `feature_names`.
@@ -44,7 +44,7 @@ class Customers(NamedTuple):
 class Purchases(NamedTuple):
     """A purchase log whose customers' segments are known, as `make_purchases` returns it.
 
-    Attributes
+    Parameters
     ----------
     customer : ndarray of shape (n_purchases,), int64
         Who bought: a row number of `target`.
