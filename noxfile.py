@@ -1,4 +1,4 @@
-"""The checks of the project, each a session: `nox -s NAME`, and `nox -l` lists them."""
+"""The checks of the project, each a session: `nox -l` lists them; what follows `--` goes to pytest."""
 
 import os
 import re
@@ -38,14 +38,14 @@ def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None
 def lint(session: nox.Session) -> None:
     """Run the pre-commit hooks on every file that git knows."""
     session.install(*map(tool, ["pre-commit", "pre-commit-hooks", "ruff"]))
-    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", *session.posargs)
+    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of the package."""
     session.install("-e", ".", tool("mypy"))
-    session.run("mypy", *session.posargs)
+    session.run("mypy")
 
 
 @nox.session
@@ -93,7 +93,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; warnings are errors."""
     session.install("-e", ".[docs]")
     shutil.rmtree(ROOT / "docs" / "generated", ignore_errors=True)
-    session.run("sphinx-build", "-n", "-W", "--keep-going", "-E", "docs", "docs/_build", *session.posargs)
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-E", "docs", "docs/_build")
 
 
 @nox.session
