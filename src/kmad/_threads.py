@@ -1,0 +1,45 @@
+"""Run a GIL-free kernel over fixed chunks of rows on a pool of threads, results in order."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+from joblib import effective_n_jobs
+
+T = TypeVar("T")
+
+# A pool call costs 0.1 to 0.4 ms: below this many rows a chunk is not worth its thread.
+CHUNK_ROWS = 1 << 16
+MAX_CHUNKS = 8
+
+
+def row_chunks(n_rows: int) -> list[tuple[int, int]]:
+    """The row ranges that work is cut into: they depend on the number of rows, never on that of threads."""
+    n_chunks = max(1, min(MAX_CHUNKS, n_rows // CHUNK_ROWS))
+    edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+class Threads:
+    """A pool that is made on first need and closed by `with`."""
+
+    def __init__(self, n_jobs: int | None) -> None:
+        self._n_threads = effective_n_jobs(n_jobs)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def map(self, task: Callable[[int, int], T], chunks: Iterable[tuple[int, int]]) -> list[T]:
+        """`task(start, stop)` for every chunk; the results stand in the order of the chunks."""
+        chunks = list(chunks)
+        if self._n_threads == 1 or len(chunks) == 1:
+            return [task(start, stop) for start, stop in chunks]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads)
+        return list(self._pool.map(lambda chunk: task(*chunk), chunks))

@@ -1,0 +1,223 @@
+"""A dyadic grid over at most three axes: mass and coordinate sums per cell."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmad._jit import kernel
+from kmad._threads import Threads, row_chunks
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.floating[Any]]
+
+# Cells of the finest grid, by number of axes: tables of this size stay in the processor's second cache.
+MAX_CELLS = {1: 1 << 12, 2: 1 << 16, 3: 1 << 17}
+MAX_CELLS_PER_AXIS = 1 << 12
+# Few rows cannot show detail that needs more cells than this many a row.
+CELLS_PER_ROW = 16
+MIN_CELLS = 1 << 9
+
+
+class Frame(NamedTuple):
+    """Where the cells lie: widths are powers of two and edges multiples of them, so grids of other data can be merged."""
+
+    first: NDArray[np.int64]  # (q,) index of the first cell, counted from zero in units of the width
+    width: Floats  # (q,)
+    shape: tuple[int, ...]  # (q,) cells along each axis
+
+    @property
+    def origin(self) -> Floats:
+        """Lower corner of the first cell, (q,)."""
+        return self.first * self.width
+
+    @property
+    def n_cells(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def extended(self) -> NDArray[np.bool_]:
+        """Which axes have more than one cell, (q,)."""
+        return np.array(self.shape) > 1
+
+    def middle(self, cell: NDArray[np.int64]) -> Floats:
+        """Midpoints of cells given by flat index, (m, q)."""
+        index = np.stack(np.unravel_index(cell, self.shape), axis=1)
+        return (self.first + index + 0.5) * self.width
+
+    def locate(self, points: Floats) -> NDArray[np.int64]:
+        """Flat index of the cells that hold the points (m, q), or of the cells nearest to them."""
+        index = np.floor(points / self.width).astype(np.int64) - self.first
+        index = np.clip(index, 0, np.array(self.shape) - 1)
+        return np.ravel_multi_index(tuple(index.T), self.shape).astype(np.int64)
+
+
+class Grid(NamedTuple):
+    frame: Frame
+    mass: Floats  # (cells,) number of rows, or their weight
+    sums: Floats  # (cells, q) weighted sums of the coordinates less the frame's origin
+
+
+def max_cells(n_axes: int, n_rows: int) -> int:
+    return min(MAX_CELLS[n_axes], max(MIN_CELLS, CELLS_PER_ROW * n_rows))
+
+
+def plan(low: Floats, high: Floats, max_cells: int) -> Frame:
+    """The finest frame of at most `max_cells` cells over a box; an axis without extent gets one cell."""
+    extent = high - low
+    spread = extent > 0
+    width = np.ones(len(extent))
+    width[spread] = np.exp2(np.ceil(np.log2(extent[spread])))
+    # Below this the index of a cell, counted from zero, is no longer exact.
+    finest = np.maximum(np.abs(low), np.abs(high)) * 2.0**-48
+    width = np.maximum(width, np.exp2(np.ceil(np.log2(np.maximum(finest, np.finfo(float).tiny)))))
+
+    def cells(width: Floats) -> NDArray[np.int64]:
+        return (np.floor(high / width) - np.floor(low / width)).astype(np.int64) + 1
+
+    while True:
+        shape = cells(width)
+        may_halve = spread & (width / 2 > finest) & (2 * shape <= MAX_CELLS_PER_AXIS)
+        coarseness = np.where(may_halve, width / np.where(spread, extent, 1.0), 0.0)
+        f = int(np.argmax(coarseness))
+        halved = width.copy()
+        halved[f] /= 2
+        if not may_halve[f] or np.prod(cells(halved)) > max_cells:
+            return Frame(np.floor(low / width).astype(np.int64), width, tuple(int(n) for n in shape))
+        width = halved
+
+
+def bounds(X: Rows, threads: Threads) -> tuple[Floats, Floats]:
+    """Least and greatest value of every column of at most three."""
+    n_axes = X.shape[1]
+    flat = X.reshape(-1)
+
+    def bound_chunk(start: int, stop: int) -> Floats:
+        lanes = np.empty((2, LANES))
+        bound_lanes(flat, start * n_axes, stop * n_axes, lanes)
+        # Lanes repeat the columns.
+        return np.stack([lanes[0].reshape(-1, n_axes).min(axis=0), lanes[1].reshape(-1, n_axes).max(axis=0)])
+
+    low_high = np.stack(threads.map(bound_chunk, row_chunks(len(X))))
+    return low_high[:, 0].min(axis=0), low_high[:, 1].max(axis=0)
+
+
+def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], threads: Threads) -> Grid:
+    """Bin the rows of X and write the cell of each to `cell`; `weights` may be empty, each row then weighs one."""
+    n_axes = X.shape[1]
+    kernel_of: Any = {1: bin_1d, 2: bin_2d, 3: bin_3d}[n_axes]
+    origin, inverse, shape = frame.origin, 1.0 / frame.width, np.array(frame.shape)
+
+    def bin_chunk(start: int, stop: int) -> Floats:
+        table = np.zeros((frame.n_cells, n_axes + 1))
+        kernel_of(X, weights, start, stop, origin, inverse, shape, cell, table)
+        return table
+
+    tables = threads.map(bin_chunk, row_chunks(len(X)))
+    total = tables[0]
+    for table in tables[1:]:
+        total += table
+    return Grid(frame, total[:, 0].copy(), total[:, 1:] * frame.width)
+
+
+def coarsen(frame: Frame, mass: Floats) -> tuple[Frame, Floats]:
+    """Join cells two by two along every axis of more than one cell."""
+    joined = frame.extended
+    odd = np.where(joined, frame.first & 1, 0)
+    shape = np.where(joined, (odd + frame.shape + 1) >> 1, frame.shape)
+    coarse = Frame(
+        np.where(joined, frame.first >> 1, frame.first),
+        np.where(joined, 2 * frame.width, frame.width),
+        tuple(int(n) for n in shape),
+    )
+    after = np.where(joined, 2 * shape - odd - frame.shape, 0)
+    padded = np.pad(mass.reshape(frame.shape), np.stack([odd, after], axis=1))
+    pairs = [size for n, j in zip(coarse.shape, joined, strict=True) for size in ((n, 2) if j else (n, 1))]
+    return coarse, padded.reshape(pairs).sum(axis=tuple(range(1, 2 * len(shape), 2))).ravel()
+
+
+# A multiple of one, two and three columns.
+LANES = 24
+
+
+@kernel
+def bound_lanes(
+    flat,  # (n * q,) IN
+    start,
+    stop,
+    lanes,  # (2, LANES) OUT: least and greatest of every LANES-th value
+):
+    """Least and greatest values, LANES apart: the inner loop then has no carried minimum and runs in vectors."""
+    lanes[0, :] = np.inf
+    lanes[1, :] = -np.inf
+    whole = start + (stop - start) // LANES * LANES
+    for i in range(start, whole, LANES):
+        for r in range(LANES):
+            v = flat[i + r]
+            lanes[0, r] = v if v < lanes[0, r] else lanes[0, r]
+            lanes[1, r] = v if v > lanes[1, r] else lanes[1, r]
+    for i in range(whole, stop):
+        lanes[0, i - whole] = min(flat[i], lanes[0, i - whole])
+        lanes[1, i - whole] = max(flat[i], lanes[1, i - whole])
+
+
+@kernel
+def bin_1d(
+    X,  # (n, 1) IN
+    weights,  # (n,) or (0,) IN
+    start,
+    stop,
+    origin,  # (1,) IN
+    inverse,  # (1,) IN: cells a unit
+    shape,  # (1,) IN
+    cell,  # (n,) OUT
+    table,  # (cells, 2) INOUT
+):
+    """Write the cell of rows start to stop and add their mass and offsets, in cell widths, to the table."""
+    o0, v0 = origin[0], inverse[0]
+    weighted = weights.shape[0] > 0
+    for i in range(start, stop):
+        u0 = (X[i, 0] - o0) * v0
+        c = int(u0)
+        w = weights[i] if weighted else 1.0
+        cell[i] = c
+        table[c, 0] += w
+        table[c, 1] += w * u0
+
+
+@kernel
+def bin_2d(X, weights, start, stop, origin, inverse, shape, cell, table):
+    """As `bin_1d`, for two axes: a loop over a number of axes known only at run time is eight times slower."""
+    o0, o1 = origin[0], origin[1]
+    v0, v1 = inverse[0], inverse[1]
+    n1 = shape[1]
+    weighted = weights.shape[0] > 0
+    for i in range(start, stop):
+        u0 = (X[i, 0] - o0) * v0
+        u1 = (X[i, 1] - o1) * v1
+        c = int(u0) * n1 + int(u1)
+        w = weights[i] if weighted else 1.0
+        cell[i] = c
+        table[c, 0] += w
+        table[c, 1] += w * u0
+        table[c, 2] += w * u1
+
+
+@kernel
+def bin_3d(X, weights, start, stop, origin, inverse, shape, cell, table):
+    """As `bin_1d`, for three axes."""
+    o0, o1, o2 = origin[0], origin[1], origin[2]
+    v0, v1, v2 = inverse[0], inverse[1], inverse[2]
+    n1, n2 = shape[1], shape[2]
+    weighted = weights.shape[0] > 0
+    for i in range(start, stop):
+        u0 = (X[i, 0] - o0) * v0
+        u1 = (X[i, 1] - o1) * v1
+        u2 = (X[i, 2] - o2) * v2
+        c = (int(u0) * n1 + int(u1)) * n2 + int(u2)
+        w = weights[i] if weighted else 1.0
+        cell[i] = c
+        table[c, 0] += w
+        table[c, 1] += w * u0
+        table[c, 2] += w * u1
+        table[c, 3] += w * u2

@@ -1,0 +1,257 @@
+"""The significant density regions of a set of rows, over at most three axes and a range of bandwidths."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmad._threads import Threads
+from kmad.cluster._grid import Floats, Frame, Grid, Rows, bounds, coarsen, max_cells, plan, summarise
+from kmad.cluster._landscape import Landscape, survey
+from kmad.cluster._ties import find_ties, spread
+
+# Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
+SIGMAS = 1.5 * np.exp2(np.arange(3) / 3)
+# Cells are joined no further when none of the axes has more of them than this.
+FEW_CELLS = 12
+# A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
+RESOLVED = 2.0
+# Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
+CORE = 0.01
+MARGIN = 4
+
+
+class Regions(NamedTuple):
+    """The regions that one look found, in no order of importance."""
+
+    size: Floats  # (k,) rows, or their weight
+    center: Floats  # (k, q) mean of the rows
+    peak: Floats  # (k, q) place of the highest density
+    prominence: Floats  # (k,) standard deviations above the highest saddle to a higher peak
+    threshold: Floats  # (k,) the prominence that chance would reach
+    divided: NDArray[np.bool_]  # (k,) a second look cut it off: its prominence and threshold are dips, not heights
+
+    def take(self, which: NDArray[np.bool_]) -> "Regions":
+        return Regions(*(column[which] for column in self))
+
+
+class Lens(NamedTuple):
+    """What all looks at one set of rows share."""
+
+    significance: float
+    floor: Floats  # (q,) no bandwidth is finer than this
+    tied: bool  # whether tied values are taken for rounded ones
+    threads: Threads
+
+
+class Scale(NamedTuple):
+    """The landscape at one bandwidth."""
+
+    frame: Frame
+    landscape: Landscape
+
+
+class Leaf(NamedTuple):
+    """A region that no finer bandwidth divides."""
+
+    scale: int
+    region: int
+
+
+def prominence_threshold(n_axes: int, resolvable: float, significance: float) -> float:
+    """Prominence that chance reaches in a share `significance` of the samples that hold one region.
+
+    On two and three axes saddles hardly fluctuate, and the peaks are `resolvable` independent normal deviates. On one
+    axis a saddle is the lowest of the points between two peaks: the difference of any pair of deviates.
+    """
+    if n_axes > 1:
+        return float(np.sqrt(2 * np.log(resolvable / significance)))
+    return float(2 * np.sqrt(np.log(resolvable**2 / (2 * significance))))
+
+
+def find_regions(X: Rows, weights: Floats, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
+    """Look at all rows of X (n, q <= 3); the cell of each row in the grid is written to `cell`."""
+    frame = plan(*bounds(X, lens.threads), max_cells(X.shape[1], len(X)))
+    grid = summarise(X, weights, frame, cell, lens.threads)
+    return grid, _look(X, weights, cell, grid, lens, np.full(X.shape[1], np.inf), 1.0)
+
+
+def _look(
+    X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, coarsest: Floats, share: float
+) -> Regions:
+    """Regions at bandwidths finer than `coarsest`; `share` is the part of all rows that is looked at."""
+    scales = _survey_all(grid.frame, _loosen(X, grid) if lens.tied else grid.mass, lens, coarsest, share)
+    leaves = _leaves(scales)
+    region = _paint(grid.frame, scales, leaves)
+    regions = _describe(grid, scales, leaves, region)
+    found = []
+    unresolved = _unresolved(grid, region, len(leaves), lens.floor)
+    for r in range(len(leaves)):
+        if unresolved[r]:
+            inside = _look_inside(X, weights, cell, grid, region, regions, r, lens, share)
+            if len(inside.size) > 1:
+                found.append(inside)
+                continue
+        found.append(regions.take(np.arange(len(leaves)) == r))
+    if not found:
+        return regions
+    return Regions(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def _loosen(X: Rows, grid: Grid) -> Floats:
+    """The mass of the cells, that of tied values spread over the intervals they stand for."""
+    frame = grid.frame
+    mass = grid.mass.reshape(frame.shape)
+    for f, ties in enumerate(find_ties(X)):
+        if ties is not None and ties.gap > frame.width[f]:
+            matrix = spread(ties, int(frame.first[f]), float(frame.width[f]), frame.shape[f])
+            mass = np.moveaxis(np.tensordot(mass, matrix, axes=(f, 0)), -1, f)
+    return np.ascontiguousarray(mass).ravel()
+
+
+def _survey_all(frame: Frame, mass: Floats, lens: Lens, coarsest: Floats, share: float) -> list[Scale]:
+    """The landscapes from the finest bandwidth to the coarsest."""
+    n_axes = int(frame.extended.sum())
+
+    def threshold(resolvable: float) -> float:
+        # The other parts of the data would be looked at as closely.
+        return prominence_threshold(n_axes, resolvable / share, lens.significance)
+
+    scales: list[Scale] = []
+    before = np.zeros(len(frame.shape))
+    while n_axes:
+        for s in SIGMAS:
+            sigma = np.where(frame.extended, np.maximum(s, lens.floor / frame.width), 0.0)
+            bandwidth = sigma * frame.width
+            if np.all(bandwidth >= coarsest):
+                return scales
+            if np.all(bandwidth <= before):  # all axes stand on their floors
+                continue
+            before = bandwidth
+            lead = 3 - len(sigma)
+            ground = mass.reshape((1,) * lead + frame.shape)
+            scales.append(Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold)))
+        if max(frame.shape) <= FEW_CELLS:
+            break
+        frame, mass = coarsen(frame, mass)
+    return scales
+
+
+def _leaves(scales: list[Scale]) -> list[Leaf]:
+    """Divide each region of the coarsest landscape as finely as the finer ones divide it."""
+    place = np.empty((0, 0))
+    inside: list[list[Leaf]] = []
+    for s, (frame, landscape) in enumerate(scales):
+        n_regions = len(landscape.peak)
+        parts: list[list[Leaf]] = [[] for _ in range(n_regions)]
+        lone = []
+        if inside:
+            for i, r in enumerate(landscape.region[frame.locate(place)]):
+                if r >= 0:
+                    parts[r] += inside[i]
+                else:
+                    lone.append(i)
+        place = np.concatenate([frame.middle(landscape.peak), place[lone].reshape(-1, len(frame.shape))])
+        inside = [
+            part if len(part) > 1 or (part and _clearer(scales, part[0], Leaf(s, r))) else [Leaf(s, r)]
+            for r, part in enumerate(parts)
+        ] + [inside[i] for i in lone]
+    return [leaf for leaves in inside for leaf in leaves]
+
+
+def _clearer(scales: list[Scale], a: Leaf, b: Leaf) -> bool:
+    def excess(leaf: Leaf) -> float:
+        landscape = scales[leaf.scale].landscape
+        return float(landscape.prominence[leaf.region]) - landscape.threshold
+
+    return excess(a) > excess(b)
+
+
+def _paint(frame: Frame, scales: list[Scale], leaves: list[Leaf]) -> NDArray[np.int32]:
+    """The leaf that each cell of the finest grid belongs to, -1 for none; finer leaves lie over coarser ones."""
+    region = np.full(frame.n_cells, -1, np.int32)
+    for s in sorted({leaf.scale for leaf in leaves}, reverse=True):
+        coarse, landscape = scales[s]
+        number = np.full(len(landscape.peak) + 1, -1, np.int32)
+        for i, leaf in enumerate(leaves):
+            if leaf.scale == s:
+                number[leaf.region] = i
+        ratio = np.rint(coarse.width / frame.width).astype(np.int64)
+        axes = [
+            (first + np.arange(n)) // r - coarse_first
+            for first, n, r, coarse_first in zip(frame.first, frame.shape, ratio, coarse.first, strict=True)
+        ]
+        painted = number[landscape.region.reshape(coarse.shape)[np.ix_(*axes)]].ravel()
+        region = np.where(painted >= 0, painted, region)
+    return region
+
+
+def _describe(grid: Grid, scales: list[Scale], leaves: list[Leaf], region: NDArray[np.int32]) -> Regions:
+    n_axes = len(grid.frame.shape)
+    number = region + 1  # bincount takes no negative numbers
+    size = np.bincount(number, grid.mass, len(leaves) + 1)[1:]
+    sums = [np.bincount(number, grid.sums[:, f], len(leaves) + 1)[1:] for f in range(n_axes)]
+    peak = [scales[s].frame.middle(scales[s].landscape.peak[[r]])[0] for s, r in leaves]
+    return Regions(
+        size,
+        # A leaf whose cells all lie under finer ones has no rows left: it keeps its peak.
+        np.where(
+            size[:, None] > 0,
+            np.stack(sums, axis=1) / np.maximum(size, np.finfo(float).tiny)[:, None] + grid.frame.origin,
+            np.reshape(peak, (-1, n_axes)),
+        ),
+        np.reshape(peak, (-1, n_axes)),
+        np.array([scales[s].landscape.prominence[r] for s, r in leaves]),
+        np.array([scales[s].landscape.threshold for s, _ in leaves]),
+        np.zeros(len(leaves), bool),
+    )
+
+
+def _unresolved(grid: Grid, region: NDArray[np.int32], n_leaves: int, floor: Floats) -> NDArray[np.bool_]:
+    """Leaves that are only a few cells wide along some axis, (n_leaves,)."""
+    frame = grid.frame
+    unresolved = np.zeros(n_leaves, bool)
+    rest = region >= 0
+    for f, n in enumerate(frame.shape):
+        if n == 1 or frame.width[f] * SIGMAS[0] <= floor[f]:
+            continue
+        along = np.arange(frame.n_cells) // int(np.prod(frame.shape[f + 1 :])) % n
+        marginal = np.bincount(region[rest] * np.int64(n) + along[rest], grid.mass[rest], n_leaves * n)
+        marginal = marginal.reshape(n_leaves, n)
+        # For a normal density of standard deviation s the sum of squares is 1 / (2 sqrt(pi) s); tails hardly matter.
+        squares = np.maximum((marginal**2).sum(axis=1), np.finfo(float).tiny)
+        unresolved |= marginal.sum(axis=1) ** 2 / squares / (2 * np.sqrt(np.pi)) < RESOLVED
+    return unresolved
+
+
+def _look_inside(
+    X: Rows,
+    weights: Floats,
+    cell: NDArray[np.int32],
+    grid: Grid,
+    region: NDArray[np.int32],
+    regions: Regions,
+    r: int,
+    lens: Lens,
+    share: float,
+) -> Regions:
+    """Look at the core of a region on a finer grid, with all rows that lie there, at bandwidths not yet tried."""
+    frame = grid.frame
+    index = np.indices(frame.shape).reshape(len(frame.shape), -1)
+    mass = np.where(region == r, grid.mass, 0.0)
+    core = index[:, mass >= CORE * mass.max()]
+    low, high = core.min(axis=1) - MARGIN, core.max(axis=1) + MARGIN
+    box = np.all((index >= low[:, None]) & (index <= high[:, None]), axis=0)
+    rows = np.flatnonzero(box[cell])
+    X, weights = X[rows], weights[rows] if len(weights) else weights
+    finer = plan(*bounds(X, lens.threads), max_cells(X.shape[1], len(X)))
+    inside_cell = np.empty(len(X), np.int32)
+    inside_grid = summarise(X, weights, finer, inside_cell, lens.threads)
+    if not np.any(finer.width < frame.width):
+        return regions.take(np.zeros(len(regions.size), bool))
+    part = share * len(rows) / len(cell)
+    inside = _look(X, weights, inside_cell, inside_grid, lens, SIGMAS[0] * frame.width, part)
+    # A peak at the edge of what is looked at, or on a neighbour's ground, is a flank that was cut off.
+    place = np.floor(inside.peak / frame.width) - frame.first
+    central = np.all((place > low + 1) & (place < high - 1), axis=1)
+    return inside.take(central & (region[frame.locate(inside.peak)] == r))

@@ -1,0 +1,90 @@
+"""Tied values: a rounded or counted value stands for the interval around it, not for a spike."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Rows among which ties are looked for.
+SAMPLE_ROWS = 1 << 14
+# An interval reaches half way to the next value, and at most this many times as far as on its other side:
+# beyond that lies a true gap. The logarithms of 1, 2, 3 … need 1.7.
+LOPSIDED = 2.5
+
+
+class Ties(NamedTuple):
+    value: Floats  # (m,) distinct values of a column, rising
+    count: Floats  # (m,)
+    below: Floats  # (m,) how far the interval of a value reaches down
+    above: Floats  # (m,) and up
+
+    @property
+    def gap(self) -> float:
+        """Width of the interval of the average row."""
+        return float(np.average(self.below + self.above, weights=self.count))
+
+
+def find_ties(X: NDArray[np.floating[Any]]) -> list[Ties | None]:
+    """The ties of every column; None where more than half of the values are distinct."""
+    sample = np.asarray(X[:: -(-len(X) // SAMPLE_ROWS)], np.float64)
+    return [column_ties(sample[:, f]) for f in range(sample.shape[1])]
+
+
+def column_ties(column: Floats) -> Ties | None:
+    value, count = np.unique(column, return_counts=True)
+    if len(value) < 2 or len(value) > len(column) / 2:
+        return None
+    gaps = np.diff(value)
+    # The gaps go on beyond the ends as they came: those of 1, 2, 3 … on a logarithmic scale widen downwards.
+    gaps = np.concatenate([_next_gap(gaps[:2]), gaps, _next_gap(gaps[:-3:-1])])
+    below, above = gaps[:-1] / 2, gaps[1:] / 2
+    return Ties(value, count.astype(float), np.minimum(below, LOPSIDED * above), np.minimum(above, LOPSIDED * below))
+
+
+def _next_gap(gaps: Floats) -> Floats:
+    """The gap (1,) before the first of one or two."""
+    return gaps[:1] * np.clip(gaps[0] / gaps[-1], 1 / LOPSIDED, LOPSIDED)
+
+
+def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
+    """A matrix (n_cells, n_cells) that moves the mass of each cell over the intervals of its values."""
+    edges = (first + np.arange(n_cells + 1)) * width
+    home = np.floor(ties.value / width).astype(np.int64) - first
+    inside = (home >= 0) & (home < n_cells)
+    low = np.maximum(ties.value - ties.below, edges[0])[inside]
+    high = np.minimum(ties.value + ties.above, edges[-1])[inside]
+    overlap = np.clip(np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1]), 0, None)
+    overlap *= (ties.count[inside] / overlap.sum(axis=1))[:, None]
+    matrix = np.zeros((n_cells, n_cells))
+    np.add.at(matrix, home[inside], overlap)
+    known = matrix.sum(axis=1) > 0
+    matrix[known] /= matrix[known].sum(axis=1, keepdims=True)
+    matrix[~known, ~known] = 1.0
+    return matrix
+
+
+def dither(sample: Floats, ties: list[Ties | None]) -> Floats:
+    """A copy in which tied values lie evenly over their intervals, whatever the order of the rows."""
+    moved = sample.copy()
+    order = np.lexsort(sample.T)
+    golden = 0.6180339887498949
+    for f, tied in enumerate(ties):
+        if tied is None:
+            continue
+        at = np.searchsorted(tied.value, sample[order, f])
+        at = np.minimum(at, len(tied.value) - 1)
+        phase = (np.arange(len(order)) * (golden + f * 0.7548776662466927) + 0.5) % 1.0
+        moved[order, f] += phase * (tied.below + tied.above)[at] - tied.below[at]
+    return moved
+
+
+def few_distinct(X: NDArray[np.floating[Any]]) -> bool:
+    """Whether the rows are so few points, repeated, that each is a place of its own rather than a rounded value."""
+    n_features = X.shape[1]
+    few = max(3, n_features + 1)
+    sample = X[:: -(-len(X) // SAMPLE_ROWS)]
+    if any(len(np.unique(sample[:, f])) > few for f in range(n_features)):
+        return False
+    return len(np.unique(sample, axis=0)) <= few
