@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._validation import check_integer, check_real
 from kmad.value import DAYS_PER_MONTH
 
 __all__ = ["Customers", "Purchases", "make_customers", "make_purchases"]
@@ -107,8 +108,8 @@ def make_customers(
     >>> np.bincount(customers.target)
     array([  31,  152,  542, 2031,   93])
     """
-    _check_count(n_customers, name="n_customers")
-    _check_number(spread, name="spread", positive=False)
+    check_integer("n_customers", n_customers, least=1)
+    check_real("spread", spread, least=0, below=np.inf)
     rng = np.random.default_rng(random_state)
     target = np.repeat(np.arange(len(SEGMENT_SIZES), dtype=np.int32), _apportion(int(n_customers)))
     rng.shuffle(target)
@@ -169,8 +170,8 @@ def make_purchases(
     >>> float(log.amount.min()) > 0
     True
     """
-    _check_number(months, name="months", positive=True)
-    _check_number(share, name="share", positive=True)
+    check_real("months", months, above=0, below=np.inf)
+    check_real("share", share, above=0, below=np.inf)
     rng = np.random.default_rng(random_state)
     customers = make_customers(n_customers, spread=spread, random_state=rng)
     monthly_amount, monthly_transactions = customers.data.T
@@ -191,18 +192,3 @@ def _apportion(n_customers: int) -> NDArray[np.intp]:
     largest = np.argsort(-remainder, kind="stable")[: n_customers - share.sum()]
     share[largest] += 1
     return share
-
-
-def _check_count(value: object, *, name: str) -> None:
-    if not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-
-
-def _check_number(value: object, *, name: str, positive: bool) -> None:
-    if not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (0 < value < np.inf or (value == 0 and not positive)):
-        rule = "above 0" if positive else "0 or more"
-        raise ValueError(f"{name} must be finite and {rule}, got {value}")
