@@ -121,9 +121,7 @@ def wheel(session: nox.Session) -> None:
 def check_wheel(session: nox.Session, path: Path) -> None:
     """Fail unless the wheel holds the package, its metadata and nothing else."""
     package = ROOT / "src" / "kmad"
-    sources = {
-        f"kmad/{file.relative_to(package).as_posix()}" for file in package.rglob("*") if file.is_file()
-    }
+    sources = {f"kmad/{file.relative_to(package).as_posix()}" for file in package.rglob("*") if file.is_file()}
     expected = {name for name in sources if "__pycache__" not in name}
     metadata = f"kmad-{PROJECT['version']}.dist-info"
     expected |= {f"{metadata}/{name}" for name in ["METADATA", "RECORD", "WHEEL", "licenses/LICENSE"]}

@@ -71,9 +71,7 @@ def test_main_takes_the_number_of_segments(capsys):
 @pytest.mark.usefixtures("small_example")
 def test_main_asked_for_one_segment_says_so(capsys):
     main(["--clusters", "1"])
-    assert (
-        "Asked for: 1 segment, amount and transactions on the logarithmic scale." in capsys.readouterr().out
-    )
+    assert "Asked for: 1 segment, amount and transactions on the logarithmic scale." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("small_example")
@@ -122,17 +120,13 @@ def test_main_names_a_bad_number_of_segments(capsys, write_csv):
 def test_log_keeps_lines_that_name_a_customer(write_csv):
     log = read(write_csv([*LINES, (), (" ann ", " 2025-02-03 ", " 1e1 ")]))
     assert log.customer.tolist() == ["ann", "bob", "ann"]
-    assert np.array_equal(
-        log.date, np.array(["2025-01-01", "2025-02-01T12:30", "2025-02-03"], "datetime64[us]")
-    )
+    assert np.array_equal(log.date, np.array(["2025-01-01", "2025-02-01T12:30", "2025-02-03"], "datetime64[us]"))
     assert log.amount.tolist() == [10.0, 20.5, 10.0]
     assert log.n_nameless == 1
 
 
 def test_log_dates_with_an_offset_become_utc(write_csv):
-    log = read(
-        write_csv([LINES[0], ("ann", "2025-01-01T00:30:00+01:00", 1), ("ann", "2025-01-01T00:30Z", 1)])
-    )
+    log = read(write_csv([LINES[0], ("ann", "2025-01-01T00:30:00+01:00", 1), ("ann", "2025-01-01T00:30Z", 1)]))
     assert np.array_equal(log.date, np.array(["2024-12-31T23:30", "2025-01-01T00:30"], "datetime64[us]"))
 
 

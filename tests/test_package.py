@@ -17,9 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 def run(code: str) -> str:
     """Run `code` in a fresh interpreter and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -54,9 +52,7 @@ def test_api_page_shows_the_public_names():
         is_module = isinstance(value, ModuleType)
         public |= {f"{name}.{member}" for member in value.__all__} if is_module else {name}
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    tables = re.findall(
-        r"^```\{eval-rst\}\n\.\. autosummary::\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE
-    )
+    tables = re.findall(r"^```\{eval-rst\}\n\.\. autosummary::\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     shown = re.findall(r"^ {4}([\w.]+)$", "".join(tables), flags=re.MULTILINE)
     assert sorted(shown) == sorted(public)
 

@@ -97,9 +97,7 @@ def read_log(path: Path, *, customer: str, date: str, amount: str) -> Log:
         except UnicodeDecodeError as error:
             raise ValueError(f"{path.name}: not UTF-8 text: {error}") from error
         except IndexError as error:
-            raise ValueError(
-                f"{path.name}: line {reader.line_num} has fewer cells than the header"
-            ) from error
+            raise ValueError(f"{path.name}: line {reader.line_num} has fewer cells than the header") from error
         except (ValueError, csv.Error) as error:
             raise ValueError(f"{path.name}: line {reader.line_num}: {error}") from error
     if not customers:
@@ -112,9 +110,7 @@ def _positions(header: list[str], columns: Sequence[str]) -> list[int]:
     for column in columns:
         if names.count(column) != 1:
             found = "is there more than once" if column in names else "is not there"
-            raise ValueError(
-                f"column {column!r} {found}; the columns are {', '.join(map(repr, names)) or 'none'}"
-            )
+            raise ValueError(f"column {column!r} {found}; the columns are {', '.join(map(repr, names)) or 'none'}")
     return [names.index(column) for column in columns]
 
 
@@ -226,9 +222,7 @@ def segment_table(data: NDArray[np.float64], labels: NDArray[np.int32]) -> str:
     ]
     widths = [max(map(len, [name, *column])) for name, column in zip(HEADER, columns, strict=True)]
     rows = [HEADER, *zip(*columns, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def _numbers(values: NDArray[np.float64]) -> list[str]:
@@ -243,27 +237,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Find segments of customers by their monthly amount and number of transactions.",
         epilog="Without LOG it runs on generated example data.",
     )
-    parser.add_argument(
-        "log", nargs="?", type=Path, metavar="LOG", help="purchase log: a CSV file with a header line"
-    )
-    parser.add_argument(
-        "--customer", default="customer", metavar="COLUMN", help="who bought (default: %(default)s)"
-    )
+    parser.add_argument("log", nargs="?", type=Path, metavar="LOG", help="purchase log: a CSV file with a header line")
+    parser.add_argument("--customer", default="customer", metavar="COLUMN", help="who bought (default: %(default)s)")
     parser.add_argument(
         "--date",
         default="date",
         metavar="COLUMN",
         help="when, in ISO 8601, with or without a time (default: %(default)s)",
     )
-    parser.add_argument(
-        "--amount", default="amount", metavar="COLUMN", help="for how much (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--clusters", type=int, metavar="K", help="find K segments (default: the density decides)"
-    )
-    parser.add_argument(
-        "--raw", action="store_true", help="do not take the logarithm of amount and transactions"
-    )
+    parser.add_argument("--amount", default="amount", metavar="COLUMN", help="for how much (default: %(default)s)")
+    parser.add_argument("--clusters", type=int, metavar="K", help="find K segments (default: the density decides)")
+    parser.add_argument("--raw", action="store_true", help="do not take the logarithm of amount and transactions")
     return parser
 
 

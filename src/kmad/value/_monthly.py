@@ -19,9 +19,7 @@ class Monthly(NamedTuple):
     n_left_out: int
 
 
-def monthly_summary(
-    customer: NDArray[Any], *, date: NDArray[np.datetime64], amount: NDArray[np.float64]
-) -> Monthly:
+def monthly_summary(customer: NDArray[Any], *, date: NDArray[np.datetime64], amount: NDArray[np.float64]) -> Monthly:
     """Average a purchase log over its months, customer by customer.
 
     The log's window reaches from its first to its last line, whoever bought, and is at least one month of
