@@ -18,15 +18,15 @@ def check_numeric_table(name: str, table: object) -> None:
         raise TypeError(f"{name} must be in memory; got a lazy {type(table).__name__}: collect it first.")
     if not isinstance(frame, nw.DataFrame):
         return
-    for column in frame.columns:
-        series = frame[column]
+    for series in frame.iter_columns():
+        column = series.name
         if not (series.dtype.is_numeric() or series.dtype in (nw.Boolean, nw.Object)):
             raise ValueError(
                 f"{name} must have numeric columns; column {column!r} is of dtype {series.dtype}. "
                 "Drop it, or turn it into numbers first."
             )
         if series.dtype == nw.Object:
-            _check_objects(name, str(column), series.to_list())
+            _check_objects(name, column, series.to_list())
             continue
         missing = series.is_null()
         if series.dtype.is_float():
@@ -40,7 +40,7 @@ def check_numeric_table(name: str, table: object) -> None:
             )
 
 
-def _check_objects(name: str, column: str, values: list[Any]) -> None:
+def _check_objects(name: str, column: object, values: list[Any]) -> None:
     for i, value in enumerate(values):
         try:
             finite = bool(np.isfinite(float(value)))

@@ -31,11 +31,11 @@ def check_weights(name: str, weights: ArrayLike | None, n_rows: int) -> NDArray[
     if weights is None:
         return np.empty(0)
     try:
-        array: NDArray[Any] = np.ascontiguousarray(weights, dtype=np.float64)
+        array: NDArray[Any] = np.asarray(weights, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array of numbers; got {type(weights).__name__}.") from error
-    if array.shape != (n_rows,) or np.ndim(weights) != 1:
-        raise ValueError(f"{name} must have one entry for each of the {n_rows} rows; got the shape {np.shape(weights)}.")
+    if array.shape != (n_rows,):
+        raise ValueError(f"{name} must have one entry for each of the {n_rows} rows; got the shape {array.shape}.")
     for wrong, rule in ((~np.isfinite(array), "finite"), (array < 0, "zero or more")):
         if wrong.any():
             i = int(np.argmax(wrong))
