@@ -96,7 +96,7 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-n", "-W", "--keep-going", "-E", "docs", "docs/_build")
 
 
-@nox.session
+@nox.session(reuse_venv=False)
 def wheel(session: nox.Session) -> None:
     """Build sdist and wheel, check what they hold, and test the wheel where there is no source."""
     session.install(tool("build"))
