@@ -1,4 +1,4 @@
-"""Hartigan's dip: how far a distribution on a line is from the nearest with one mode."""
+"""Hartigan's dip, how far a distribution on a line is from the nearest with one mode, and the lines to try it on."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,11 @@ from numpy.typing import NDArray
 from kmad._jit import kernel
 
 Floats = NDArray[np.float64]
+
+# Bins of a line.
+N_BINS = 1 << 9
+# Steps of two-means, which only looks for a direction.
+MAX_HALVINGS = 16
 
 
 def dip(mass: Floats) -> float:
@@ -88,3 +93,123 @@ def dip_of_curve(
         if left == low and right == high:
             return 0.5 * deviation
         low, high = left, right
+
+
+@kernel
+def best_halves(
+    place,  # (m, 3) IN
+    weights,  # (m,) IN
+    start,
+    stop,
+    cut,  # (2, 3) OUT: means of the two halves
+):
+    """Two-means of the points start to stop, the best of a start along each axis; returns the fall in inertia."""
+    all_mass = 0.0
+    all_sum = np.zeros(3)
+    for i in range(start, stop):
+        all_mass += weights[i]
+        for f in range(3):
+            all_sum[f] += weights[i] * place[i, f]
+    best = 0.0
+    middle, step, upper_sum = np.empty(3), np.empty(3), np.empty(3)
+    for axis in range(3):
+        middle[:] = all_sum / all_mass
+        step[:] = 0.0
+        step[axis] = 1.0
+        before, gain = -1.0, 0.0
+        for _ in range(MAX_HALVINGS):
+            upper_mass = 0.0
+            upper_sum[:] = 0.0
+            for i in range(start, stop):
+                side = (
+                    (place[i, 0] - middle[0]) * step[0]
+                    + (place[i, 1] - middle[1]) * step[1]
+                    + (place[i, 2] - middle[2]) * step[2]
+                )
+                # No branch: which side a point lies on cannot be predicted.
+                w = weights[i] if side > 0.0 else 0.0
+                upper_mass += w
+                upper_sum[0] += w * place[i, 0]
+                upper_sum[1] += w * place[i, 1]
+                upper_sum[2] += w * place[i, 2]
+            lower_mass = all_mass - upper_mass
+            if upper_mass <= 0.0 or lower_mass <= 0.0 or upper_mass == before:
+                break
+            before = upper_mass
+            upper = upper_sum / upper_mass
+            lower = (all_sum - upper_sum) / lower_mass
+            step[:] = upper - lower
+            middle[:] = (upper + lower) / 2
+            gain = upper_mass * lower_mass / all_mass * (step * step).sum()
+        if gain > best:
+            best = gain
+            cut[0] = middle - step / 2
+            cut[1] = middle + step / 2
+    return best
+
+
+@kernel
+def dip_along(
+    place,  # (m, p) IN
+    weights,  # (m,) IN
+    start,
+    stop,
+    line,  # (p,) IN
+    curve,  # (bins + 1,) scratch
+):
+    """The dip of the points start to stop along a line, times the square root of their mass."""
+    n_bins = len(curve) - 1
+    low, high, mass = np.inf, -np.inf, 0.0
+    for i in range(start, stop):
+        at = 0.0
+        for f in range(len(line)):
+            at += place[i, f] * line[f]
+        low, high = min(low, at), max(high, at)
+        mass += weights[i]
+    if not high > low:
+        return 0.0
+    scale = n_bins / (high - low)
+    curve[:] = 0.0
+    for i in range(start, stop):
+        at = 0.0
+        for f in range(len(line)):
+            at += place[i, f] * line[f]
+        curve[1 + min(int((at - low) * scale), n_bins - 1)] += weights[i] / mass
+    for b in range(n_bins):
+        curve[b + 1] += curve[b]
+    return np.sqrt(mass) * dip_of_curve(curve)
+
+
+@kernel
+def dips_along_halves(
+    place,  # (m, 3) IN
+    weights,  # (m,) IN
+    starts,  # (k + 1,) IN: the points of each cluster
+    first,
+    last,
+    dips,  # (k,) OUT: square root of the mass times the dip along the line that joins the two means
+    cuts,  # (k, 2, 3) OUT: those means
+):
+    """Try clusters first to last along the line that divides each best."""
+    curve = np.empty(N_BINS + 1)
+    for j in range(first, last):
+        dips[j] = 0.0
+        if best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
+            dips[j] = dip_along(place, weights, starts[j], starts[j + 1], cuts[j, 1] - cuts[j, 0], curve)
+
+
+@kernel
+def dips_along_features(
+    rows,  # (m, d) IN
+    weights,  # (m,) IN
+    starts,  # (k + 1,) IN
+    first,
+    last,
+    dips,  # (k, d) OUT
+):
+    """Try clusters first to last along every feature."""
+    curve = np.empty(N_BINS + 1)
+    one = np.ones(1)
+    for j in range(first, last):
+        for f in range(rows.shape[1]):
+            dips[j, f] = dip_along(rows[:, f : f + 1], weights, starts[j], starts[j + 1], one, curve)

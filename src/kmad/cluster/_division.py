@@ -1,21 +1,21 @@
-"""Look again inside one cluster: is it one region along the line that divides it best?"""
+"""Look again inside every cluster: is it one region along the line that divides it best?"""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad.cluster._dip import dip
+from kmad._jit import kernel
+from kmad._threads import Threads
+from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, dips_along_halves
+from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._landscape import survey
 from kmad.cluster._ties import Ties, dither
 
-Floats = NDArray[np.float64]
-
-# Rows of a cluster that are looked at: the dip of so many is known to a hundredth.
-SAMPLE_ROWS = 1 << 14
-N_BINS = 1 << 10
+# Rows of a cluster that are looked at, evenly over them: their dip is known to a hundredth.
+SAMPLE_ROWS = 1 << 12
 # Bandwidths, in bins, at which a line is searched for its deepest valley.
-LINE_SIGMAS = np.exp2(np.arange(1.0, 9.0, 0.5))
+LINE_SIGMAS = np.exp2(np.arange(0.0, 8.0, 0.5))
 # Tail of the dip D of n uniform rows, the hardest of all distributions with one mode, for 100 rows and more:
 # log P(sqrt(n) D > t) = DIP_OFFSET - DIP_SLOPE t^2. `python -m benchmarks.calibrate` fits them.
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
@@ -25,24 +25,29 @@ N_AXES = 3
 MIN_ROWS = 8
 
 
+class Sample(NamedTuple):
+    """Rows of some clusters, cluster by cluster."""
+
+    rows: Floats  # (m, d)
+    weights: Floats  # (m,)
+    starts: NDArray[np.int64]  # (k + 1,)
+
+    def part(self, j: int) -> tuple[Floats, Floats]:
+        inside = slice(self.starts[j], self.starts[j + 1])
+        return self.rows[inside], self.weights[inside]
+
+
 class Division(NamedTuple):
     """A cluster cut in two."""
 
     centers: Floats  # (2, d)
     mass: Floats  # (2,)
-    dip: float  # sqrt(n) times the dip along the line of the cut
-    critical: float  # what chance would reach
 
     @property
     def gain(self) -> float:
         """By how much the cut lowers the inertia."""
         step = self.centers[1] - self.centers[0]
         return float(self.mass[0] * self.mass[1] / self.mass.sum() * (step @ step))
-
-
-def sample_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most SAMPLE_ROWS of the rows, evenly over them."""
-    return rows[:: -(-len(rows) // SAMPLE_ROWS)]
 
 
 def dip_critical(significance: float) -> float:
@@ -59,67 +64,89 @@ def principal_axes(covariance: Floats) -> Floats:
     return np.asarray(axes * np.sign(largest))
 
 
+def sample_clusters(
+    X: Rows, weights: Floats, labels: NDArray[np.int32], n_clusters: int, wanted: NDArray[np.bool_]
+) -> Sample:
+    """At most SAMPLE_ROWS rows of each cluster that is wanted, and none of the others."""
+    count = np.zeros(n_clusters, np.int64)
+    count_labels(labels, count)
+    stride = np.where(wanted, -(-count // SAMPLE_ROWS), 0)
+    taken = np.where(wanted, -(-count // np.maximum(stride, 1)), 0)
+    starts = np.concatenate([[0], np.cumsum(taken)])
+    rows = np.empty(starts[-1], np.int64)
+    take_every(labels, stride, starts[:-1].copy(), rows)
+    return Sample(X[rows].astype(np.float64), weights[rows] if len(weights) else np.ones(len(rows)), starts)
+
+
 def halve(rows: Floats, weights: Floats) -> Division | None:
-    """Two-means of the rows along their principal axes, the best of a start along each; None where all are equal."""
+    """Two-means of the rows along their principal axes; None where all rows are equal."""
+    place = _place(rows, weights)
+    cut = np.empty((2, 3))
+    if not best_halves(place, weights, 0, len(rows), cut) > 0:
+        return None
+    return _cut(rows, weights, ((place - cut.mean(axis=0)) @ (cut[1] - cut[0]) > 0).astype(np.int32))
+
+
+def _place(rows: Floats, weights: Floats) -> Floats:
+    """Where the rows lie in three coordinates: the features, or the principal axes of more than three."""
     offset = rows - np.average(rows, axis=0, weights=weights)
-    axes = principal_axes((offset * weights[:, None]).T @ offset)
-    place = offset @ axes
-    best: Division | None = None
-    for a in range(axes.shape[1]):
-        upper = place[:, a] > 0
-        for _ in range(20):
-            if not 0 < weights[upper].sum() < weights.sum():
-                break
-            low = np.average(place[~upper], axis=0, weights=weights[~upper])
-            high = np.average(place[upper], axis=0, weights=weights[upper])
-            before, upper = upper, (place - (low + high) / 2) @ (high - low) > 0
-            if np.array_equal(upper, before):
-                break
-        cut = _cut(rows, weights, upper.astype(np.int32))
-        if cut is not None and (best is None or cut.gain > best.gain):
-            best = cut
-    return best
+    if rows.shape[1] > N_AXES:
+        offset = offset @ principal_axes((offset * weights[:, None]).T @ offset)
+    place = np.zeros((len(rows), 3))
+    place[:, : offset.shape[1]] = offset
+    return place
 
 
-def divide(
-    rows: Floats, weights: Floats, ties: list[Ties | None], significance: float, *, features: bool
-) -> Division | None:
-    """Cut the rows at the deepest valley along a line on which they have more than one mode; None where they have one.
+def divide_clusters(
+    sample: Sample, ties: list[Ties | None], significance: float, threads: Threads
+) -> dict[int, tuple[Division, float, float]]:
+    """Cut the clusters with more than one mode: cluster -> the cut at the valley, the dip, and what chance would reach.
 
-    The line joins the two means of the rows; with `features` every feature is a line as well, and the significance is
-    shared between the one and the others.
+    A line joins the two means of the rows. Beyond three features every feature is a line as well, and the
+    significance is shared between the one and the others.
     """
-    if len(rows) < MIN_ROWS:
-        return None
-    smooth = dither(rows, ties)
-    halves = halve(smooth, weights)
-    if halves is None:
-        return None
-    lines = (halves.centers[1] - halves.centers[0])[:, None]
-    critical = np.array([dip_critical(significance / (2 if features else 1))])
-    if features:
-        lines = np.concatenate([lines, np.eye(rows.shape[1])], axis=1)
-        critical = np.append(critical, np.full(rows.shape[1], dip_critical(significance / (2 * rows.shape[1]))))
-    place = smooth @ lines
-    bins = _bins(place)
-    n = weights.sum()
-    dips = np.array([np.sqrt(n) * dip(np.bincount(b, weights, N_BINS)) for b in bins.T])
-    best = int(np.argmax(dips - critical))
-    if dips[best] <= critical[best]:
-        return None
-    cut = _cut(rows, weights, _valley_sides(np.bincount(bins[:, best], weights, N_BINS))[bins[:, best]])
-    return None if cut is None else cut._replace(dip=float(dips[best]), critical=float(critical[best]))
+    n_clusters, d = len(sample.starts) - 1, sample.rows.shape[1]
+    smooth, place = sample.rows, np.empty((len(sample.rows), 3))
+    if any(tied is not None for tied in ties):
+        smooth = smooth.copy()
+    for j in range(n_clusters):
+        inside = slice(sample.starts[j], sample.starts[j + 1])
+        if smooth is not sample.rows:
+            smooth[inside] = dither(sample.rows[inside], ties)
+        if sample.starts[j + 1] > sample.starts[j]:
+            place[inside] = _place(smooth[inside], sample.weights[inside])
+    one_each = [(j, j + 1) for j in range(n_clusters)]
+    dips, cuts = np.empty(n_clusters), np.zeros((n_clusters, 2, 3))
+    threads.map(lambda a, b: dips_along_halves(place, sample.weights, sample.starts, a, b, dips, cuts), one_each)
+    critical = dip_critical(significance)
+    by_feature = np.zeros((n_clusters, 0))
+    if d > N_AXES:
+        critical = dip_critical(significance / 2)
+        by_feature = np.empty((n_clusters, d))
+        threads.map(lambda a, b: dips_along_features(smooth, sample.weights, sample.starts, a, b, by_feature), one_each)
+    found = {}
+    for j in range(n_clusters):
+        inside = slice(sample.starts[j], sample.starts[j + 1])
+        if sample.starts[j + 1] - sample.starts[j] < MIN_ROWS:
+            continue
+        along, dip, limit = place[inside] @ (cuts[j, 1] - cuts[j, 0]), float(dips[j]), critical
+        if d > N_AXES:
+            f = int(np.argmax(by_feature[j]))
+            shared = dip_critical(significance / (2 * d))
+            if by_feature[j, f] - shared > dip - critical:
+                along, dip, limit = smooth[inside, f], float(by_feature[j, f]), shared
+        if dip > limit:
+            division = cut_at_valley(*sample.part(j), along)
+            if division is not None:
+                found[j] = (division, dip, limit)
+    return found
 
 
-def _bins(place: Floats) -> NDArray[np.int64]:
-    low, extent = place.min(axis=0), np.ptp(place, axis=0)
-    scale = np.divide(N_BINS, extent, out=np.zeros_like(extent), where=extent > 0)
-    return np.minimum((place - low) * scale, N_BINS - 1).astype(np.int64)
-
-
-def _valley_sides(mass: Floats) -> NDArray[np.int32]:
-    """Which of the two most prominent peaks each bin climbs to, at the bandwidth where the second stands out most."""
-    line = mass.reshape(1, 1, -1)
+def cut_at_valley(rows: Floats, weights: Floats, along: Floats) -> Division | None:
+    """Cut rows between their two most prominent modes along a line, where the second stands out most."""
+    low, extent = along.min(), np.ptp(along)
+    bins = np.minimum((along - low) * (N_BINS / extent), N_BINS - 1).astype(np.int64)
+    line = np.bincount(bins, weights, N_BINS).reshape(1, 1, -1)
 
     def second(sigma: float) -> float:
         prominence = survey(line, np.array([0.0, 0.0, sigma]), lambda _: 0.0).prominence
@@ -127,7 +154,8 @@ def _valley_sides(mass: Floats) -> NDArray[np.int32]:
 
     seconds = [second(sigma) for sigma in LINE_SIGMAS]
     best = int(np.argmax(seconds))
-    return survey(line, np.array([0.0, 0.0, LINE_SIGMAS[best]]), lambda _: seconds[best]).region
+    region = survey(line, np.array([0.0, 0.0, LINE_SIGMAS[best]]), lambda _: seconds[best]).region
+    return _cut(rows, weights, region[bins])
 
 
 def _cut(rows: Floats, weights: Floats, side: NDArray[np.int32]) -> Division | None:
@@ -136,13 +164,32 @@ def _cut(rows: Floats, weights: Floats, side: NDArray[np.int32]) -> Division | N
     mass = np.array([weights[part].sum() for part in parts])
     if not np.all(mass > 0):
         return None
-    centers = np.stack([np.average(rows[part], axis=0, weights=weights[part]) for part in parts])
-    return Division(centers, mass, np.nan, np.nan)
+    return Division(np.stack([np.average(rows[part], axis=0, weights=weights[part]) for part in parts]), mass)
 
 
-def cluster_rows(labels: NDArray[np.int32], n_clusters: int) -> list[NDArray[Any]]:
-    """The rows of every cluster."""
-    # Sixteen-bit keys are sorted by radix.
-    keys = labels.astype(np.int16) if n_clusters < 1 << 15 else labels
-    order = np.argsort(keys, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(labels, minlength=n_clusters))[:-1])
+@kernel
+def count_labels(
+    labels,  # (n,) IN
+    count,  # (k,) INOUT
+):
+    """Count the rows of every cluster."""
+    for i in range(len(labels)):
+        count[labels[i]] += 1
+
+
+@kernel
+def take_every(
+    labels,  # (n,) IN
+    stride,  # (k,) IN: every how many rows of a cluster one is taken, 0 for none
+    at,  # (k,) INOUT: where the next row of each cluster goes
+    rows,  # (m,) OUT
+):
+    """Take the first row of every cluster, and every stride-th after it."""
+    wait = np.where(stride > 0, 0, -1)
+    for i in range(len(labels)):
+        j = labels[i]
+        if wait[j] == 0:
+            rows[at[j]] = i
+            at[j] += 1
+            wait[j] = stride[j]
+        wait[j] -= 1

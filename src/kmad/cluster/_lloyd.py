@@ -1,4 +1,4 @@
-"""Settle: exact k-means from given centres, in all features."""
+"""Settle: exact k-means from given centres, row by row, in all features."""
 
 from typing import NamedTuple
 
@@ -7,65 +7,98 @@ from numpy.typing import NDArray
 
 from kmad._jit import kernel, reordering_kernel
 from kmad._threads import Threads, row_chunks
-from kmad.cluster._grid import Rows
+from kmad.cluster._grid import Floats, Rows
 
-Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
 
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
 BLOCK = 64
+# Up to this many features, distances come from differences of coordinates; beyond, from products, which are quicker.
+FEW_FEATURES = 3
 
 
 class Partition(NamedTuple):
+    """Settled clusters, none of them empty, by falling mass."""
+
     labels: Labels  # (n,)
     centers: Floats  # (k, d), the mean of each cluster
     mass: Floats  # (k,) rows in each cluster, or their weight
+    seed: NDArray[np.int64]  # (k,) which of the centres it was started from each came from
     n_iter: int
     converged: bool
 
 
-def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> int:
-    """Write the nearest centre of every row, the lowest index where two are equally near; returns how many changed."""
+def by_falling_mass(centers: Floats, mass: Floats) -> NDArray[np.int64]:
+    """The clusters that are not empty, the largest first; equal ones by their centres."""
+    return np.lexsort([*centers.T[::-1], -mass])[: np.count_nonzero(mass)]
+
+
+def assign(X: Rows, weights: Floats, centers: Floats, labels: Labels, threads: Threads) -> tuple[int, Floats]:
+    """Write the nearest centre of every row, the lowest index where two are equally near.
+
+    Returns how many labels changed, and mass and sums (k, 1 + d) of the clusters, the sums less those of their centre.
+    """
     shift = centers.mean(axis=0)
     negated = shift - centers
     half_norms = 0.5 * np.einsum("jf,jf->j", negated, negated)
-    return sum(
-        threads.map(
-            lambda start, stop: assign_rows(X, shift, negated, half_norms, start, stop, labels), row_chunks(len(X))
-        )
-    )
+    few = X.shape[1] <= FEW_FEATURES
+
+    def chunk(start: int, stop: int) -> tuple[int, Floats]:
+        table = np.zeros((len(centers), 1 + X.shape[1]))
+        if few:
+            changed = assign_few(X, weights, centers, start, stop, labels, table)
+        else:
+            changed = assign_many(X, weights, shift, negated, half_norms, start, stop, labels, table)
+        return changed, table
+
+    parts = threads.map(chunk, row_chunks(len(X)))
+    return sum(changed for changed, _ in parts), _added([table for _, table in parts])
 
 
-def total(X: Rows, weights: Floats, labels: Labels, n_clusters: int, threads: Threads) -> tuple[Floats, Floats]:
+def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, threads: Threads) -> tuple[Floats, Floats]:
     """Mass and mean of every cluster; the mean of an empty one is NaN."""
-    shift = X[0].astype(np.float64)
+    origin = X[0].astype(np.float64)
 
-    def sum_chunk(start: int, stop: int) -> Floats:
+    def chunk(start: int, stop: int) -> Floats:
         table = np.zeros((n_clusters, X.shape[1] + 1))
-        sum_rows(X, weights, labels, shift, start, stop, table)
+        sum_rows(X, weights, labels, origin, start, stop, table)
         return table
 
-    tables = threads.map(sum_chunk, row_chunks(len(X)))
-    table = sum(tables[1:], start=tables[0])
-    mass = table[:, 0].copy()
+    table = _added(threads.map(chunk, row_chunks(len(X))))
     with np.errstate(invalid="ignore"):
-        return mass, table[:, 1:] / mass[:, None] + shift
+        return table[:, 0].copy(), table[:, 1:] / table[:, :1] + origin
+
+
+def _added(tables: list[Floats]) -> Floats:
+    total = tables[0]
+    for table in tables[1:]:
+        total += table
+    return total
 
 
 def settle(
-    X: Rows, weights: Floats, centers: Floats, threads: Threads, *, max_iter: int, tol: float
+    X: Rows, weights: Floats, centers: Floats, labels: Labels, threads: Threads, *, max_iter: int, tol: float
 ) -> Partition:
-    """Lloyd's algorithm until no row changes its cluster, or the centres hardly move; an empty cluster keeps its centre."""
-    labels = np.full(len(X), -1, np.int32)
+    """Lloyd's algorithm until no row changes its cluster, or the centres hardly move; `labels` is overwritten."""
+    seed = np.arange(len(centers))
+    labels[:] = -1
     for n_iter in range(1, max_iter + 1):
-        changed = assign(X, centers, labels, threads)
-        mass, means = total(X, weights, labels, len(centers), threads)
-        means = np.where(mass[:, None] > 0, means, centers)
-        if not changed or ((means - centers) ** 2).sum() <= tol:
-            return Partition(labels, centers, mass, n_iter, converged=True)
-        centers = means
-    assign(X, centers, labels, threads)
-    return Partition(labels, centers, mass, max_iter, converged=False)
+        changed, table = assign(X, weights, centers, labels, threads)
+        mass = table[:, 0]
+        shift = table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None]
+        if not changed or (shift**2).sum() <= tol:
+            order = by_falling_mass(centers, mass)
+            if np.array_equal(order, np.arange(len(centers))):
+                return Partition(labels, centers, mass, seed, n_iter, converged=True)
+            # A row between two equally near centres goes to the first: once more, to see that all stay.
+            number = np.empty(len(centers), np.int32)
+            number[order] = np.arange(len(order))
+            labels[:] = number[labels]
+            centers, seed = centers[order], seed[order]
+        else:
+            centers = centers + shift
+    _, table = assign(X, weights, centers, labels, threads)
+    return Partition(labels, centers, table[:, 0], seed, max_iter, converged=False)
 
 
 def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: Threads) -> float:
@@ -75,22 +108,81 @@ def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: 
     )
 
 
+@kernel
+def assign_few(
+    X,  # (n, d <= 3) IN
+    weights,  # (n,) or (0,) IN
+    centers,  # (k, d) IN
+    start,
+    stop,
+    labels,  # (n,) INOUT
+    table,  # (k, 1 + d) INOUT: mass, and sums of the rows less their centre
+):
+    """Write the nearest centre of rows start to stop and add them up; returns how many labels changed.
+
+    No sum may be reordered here: equal distances must stay equal, as they are where single rows are compared.
+    """
+    d = X.shape[1]
+    n_clusters = len(centers)
+    weighted = weights.shape[0] > 0
+    block = np.zeros((3, BLOCK))
+    best, nearest = np.empty(BLOCK), np.empty(BLOCK)
+    changed = 0
+    for first in range(start, stop, BLOCK):
+        rows = min(BLOCK, stop - first)
+        for r in range(rows):
+            for f in range(d):
+                block[f, r] = X[first + r, f]
+        best[:] = np.inf
+        nearest[:] = 0.0
+        for j in range(n_clusters):
+            c0 = centers[j, 0]
+            c1 = centers[j, 1] if d > 1 else 0.0
+            c2 = centers[j, 2] if d > 2 else 0.0
+            index = float(j)
+            # The index is a float so that it moves in the lanes of the distances.
+            if d == 3:
+                for r in range(BLOCK):
+                    s = (block[0, r] - c0) ** 2 + (block[1, r] - c1) ** 2 + (block[2, r] - c2) ** 2
+                    closer = s < best[r]
+                    best[r] = s if closer else best[r]
+                    nearest[r] = index if closer else nearest[r]
+            else:
+                for r in range(BLOCK):
+                    s = (block[0, r] - c0) ** 2 + (block[1, r] - c1) ** 2
+                    closer = s < best[r]
+                    best[r] = s if closer else best[r]
+                    nearest[r] = index if closer else nearest[r]
+        for r in range(rows):
+            i = first + r
+            j = np.int32(nearest[r])
+            changed += labels[i] != j
+            labels[i] = j
+            w = weights[i] if weighted else 1.0
+            table[j, 0] += w
+            for f in range(d):
+                table[j, 1 + f] += w * (X[i, f] - centers[j, f])
+    return changed
+
+
 @reordering_kernel
-def assign_rows(
+def assign_many(
     X,  # (n, d) IN
+    weights,  # (n,) or (0,) IN
     shift,  # (d,) IN: a point among the centres, which keeps the products below small
     negated,  # (k, d) IN: shift less centre
     half_norms,  # (k,) IN: half of the squared length of each row of `negated`
     start,
     stop,
     labels,  # (n,) INOUT
+    table,  # (k, 1 + d) INOUT: mass, and sums of the rows less their centre
 ):
-    """Write the nearest centre of rows start to stop; returns how many labels changed."""
+    """Write the nearest centre of rows start to stop and add them up; returns how many labels changed."""
     d = X.shape[1]
     n_clusters = len(negated)
+    weighted = weights.shape[0] > 0
     block = np.zeros((d, BLOCK))
-    score, best = np.empty(BLOCK), np.empty(BLOCK)
-    nearest = np.empty(BLOCK, np.int32)
+    score, best, nearest = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     changed = 0
     for first in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - first)
@@ -98,7 +190,7 @@ def assign_rows(
             for f in range(d):
                 block[f, r] = X[first + r, f] - shift[f]
         best[:] = np.inf
-        nearest[:] = 0
+        nearest[:] = 0.0
         for j in range(n_clusters):
             # Half the squared distance, less half the row's own squared length.
             score[:] = half_norms[j]
@@ -113,13 +205,20 @@ def assign_rows(
                 for r in range(BLOCK):
                     score[r] += block[f, r] * c0
                 f += 1
+            index = float(j)
             for r in range(BLOCK):
                 closer = score[r] < best[r]
                 best[r] = score[r] if closer else best[r]
-                nearest[r] = j if closer else nearest[r]
+                nearest[r] = index if closer else nearest[r]
         for r in range(rows):
-            changed += labels[first + r] != nearest[r]
-            labels[first + r] = nearest[r]
+            i = first + r
+            j = np.int32(nearest[r])
+            changed += labels[i] != j
+            labels[i] = j
+            w = weights[i] if weighted else 1.0
+            table[j, 0] += w
+            for f in range(d):
+                table[j, 1 + f] += w * (block[f, r] + negated[j, f])
     return changed
 
 
@@ -127,23 +226,21 @@ def assign_rows(
 def sum_rows(
     X,  # (n, d) IN
     weights,  # (n,) or (0,) IN
-    labels,  # (n,) IN; rows below zero belong nowhere
-    shift,  # (d,) IN
+    labels,  # (n,) IN
+    origin,  # (d,) IN
     start,
     stop,
-    table,  # (k, 1 + d) INOUT: mass, then sums of the coordinates less the shift
+    table,  # (k, 1 + d) INOUT: mass, then sums of the coordinates less the origin
 ):
     """Add rows start to stop to their clusters."""
     d = X.shape[1]
     weighted = weights.shape[0] > 0
     for i in range(start, stop):
         j = labels[i]
-        if j < 0:
-            continue
         w = weights[i] if weighted else 1.0
         table[j, 0] += w
         for f in range(d):
-            table[j, 1 + f] += w * (X[i, f] - shift[f])
+            table[j, 1 + f] += w * (X[i, f] - origin[f])
 
 
 @reordering_kernel

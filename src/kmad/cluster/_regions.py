@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kmad._threads import Threads
 from kmad.cluster._grid import Floats, Frame, Grid, Rows, bounds, coarsen, max_cells, plan, summarise
 from kmad.cluster._landscape import Landscape, survey
-from kmad.cluster._ties import find_ties, spread
+from kmad.cluster._ties import Ties, find_ties, spread
 
 # Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
 SIGMAS = 1.5 * np.exp2(np.arange(3) / 3)
@@ -40,7 +40,7 @@ class Lens(NamedTuple):
 
     significance: float
     floor: Floats  # (q,) no bandwidth is finer than this
-    tied: bool  # whether tied values are taken for rounded ones
+    ties: list[Ties | None]  # of each column of the rows as a whole
     threads: Threads
 
 
@@ -80,7 +80,7 @@ def _look(
     X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, coarsest: Floats, share: float
 ) -> Regions:
     """Regions at bandwidths finer than `coarsest`; `share` is the part of all rows that is looked at."""
-    scales = _survey_all(grid.frame, _loosen(X, grid) if lens.tied else grid.mass, lens, coarsest, share)
+    scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, coarsest, share)
     leaves = _leaves(scales)
     region = _paint(grid.frame, scales, leaves)
     regions = _describe(grid, scales, leaves, region)
@@ -98,11 +98,11 @@ def _look(
     return Regions(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def _loosen(X: Rows, grid: Grid) -> Floats:
+def _loosen(grid: Grid, column_ties: list[Ties | None]) -> Floats:
     """The mass of the cells, that of tied values spread over the intervals they stand for."""
     frame = grid.frame
     mass = grid.mass.reshape(frame.shape)
-    for f, ties in enumerate(find_ties(X)):
+    for f, ties in enumerate(column_ties):
         if ties is not None and ties.gap > frame.width[f]:
             matrix = spread(ties, int(frame.first[f]), float(frame.width[f]), frame.shape[f])
             mass = np.moveaxis(np.tensordot(mass, matrix, axes=(f, 0)), -1, f)
@@ -250,7 +250,9 @@ def _look_inside(
     if not np.any(finer.width < frame.width):
         return regions.take(np.zeros(len(regions.size), bool))
     part = share * len(rows) / len(cell)
-    inside = _look(X, weights, inside_cell, inside_grid, lens, SIGMAS[0] * frame.width, part)
+    # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
+    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
+    inside = _look(X, weights, inside_cell, inside_grid, closer, SIGMAS[0] * frame.width, part)
     # A peak at the edge of what is looked at, or on a neighbour's ground, is a flank that was cut off.
     place = np.floor(inside.peak / frame.width) - frame.first
     central = np.all((place > low + 1) & (place < high - 1), axis=1)

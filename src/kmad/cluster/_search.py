@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._threads import Threads, row_chunks
-from kmad.cluster._division import Division, cluster_rows, divide, halve, principal_axes, sample_rows
-from kmad.cluster._grid import Floats, Rows
-from kmad.cluster._lloyd import Partition, assign, settle, total
+from kmad.cluster._cells import settle_on_cells
+from kmad.cluster._division import divide_clusters, halve, principal_axes, sample_clusters
+from kmad.cluster._grid import Floats, Grid, Rows, summarise
+from kmad.cluster._lloyd import Partition, assign, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions
 from kmad.cluster._ties import Ties, few_distinct, find_ties
 
-# Up to this many features the density is looked at in the features themselves.
+# Up to this many features the density is looked at, and cells are settled, in the features themselves.
 MAX_AXES = 3
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
 # With this share of the significance, at most one cluster of a hundred is divided needlessly at a significance of 0.05.
@@ -38,63 +39,61 @@ class Found(NamedTuple):
     regions: Regions  # with n_clusters=None, region j is the one that cluster j grew from
 
 
+class Ground(NamedTuple):
+    """The rows, what was seen of them, and where their cells and labels are written."""
+
+    X: Rows  # (n, d)
+    weights: Floats  # (n,) or (0,)
+    ties: list[Ties | None]
+    grid: Grid | None  # with few features, the grid they are settled on
+    labels: NDArray[np.int32]  # (n,) the cell of each row, then its label
+
+
 def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     """Cluster the rows of X (n, d), in C order; `weights` is (n,) of positive numbers or empty for all ones.
 
     The clusters come out by falling size.
     """
-    few = few_distinct(X)
-    ties: list[Ties | None] = [None] * X.shape[1] if few else find_ties(X)
-    regions = _first_look(X, weights, ties, not few, search)
+    ground, regions = _first_look(X, weights, search)
     search.tell("first look: %d regions", len(regions.size))
     if search.n_clusters is None:
-        partition, regions = _look_again(X, weights, ties, regions, search)
-    else:
-        partition = _reach(X, weights, regions, search)
-    order = np.lexsort([*partition.centers.T[::-1], -partition.mass])
-    if search.n_clusters is None:
-        regions = regions.take(order)
-    settled, _ = _settle(X, weights, partition.centers[order], search)
-    converged = partition.converged and settled.converged
-    return Found(settled._replace(n_iter=partition.n_iter + settled.n_iter, converged=converged), regions)
+        return _look_again(ground, regions, search)
+    return Found(_reach(ground, regions, search), regions)
 
 
-def _settle(X: Rows, weights: Floats, centers: Floats, search: Search) -> tuple[Partition, NDArray[np.bool_]]:
-    """The settled clusters that have rows, and which of the centres they came from."""
-    partition = settle(X, weights, centers, search.threads, max_iter=search.max_iter, tol=search.tol)
-    kept = partition.mass > 0
-    number = (np.cumsum(kept) - 1).astype(np.int32)
-    labels = partition.labels if np.all(kept) else number[partition.labels]
-    return partition._replace(labels=labels, centers=partition.centers[kept], mass=partition.mass[kept]), kept
-
-
-def _first_look(X: Rows, weights: Floats, ties: list[Ties | None], tied: bool, search: Search) -> Regions:
+def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regions]:
     """Regions of all rows; their centres are means in all features."""
     n, d = X.shape
+    threads = search.threads
+    tied = not few_distinct(X)
+    ties = find_ties(X) if tied else [None] * d
     cell = np.empty(n, np.int32)
-    mean = total(X, weights, np.zeros(n, np.int32), 1, search.threads)[1]
     if d <= MAX_AXES:
-        lens = Lens(search.significance, np.zeros(d), tied, search.threads)
-        _, regions = find_regions(X, weights, cell, lens)
-    else:
-        axes = principal_axes(_covariance(X, weights, mean[0], search.threads))
-        if axes.shape[1] == 0:
-            return _whole(weights, n, mean)
-        place = _project(X, mean[0], axes, search.threads)
+        grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
+        mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
+        ground = Ground(X, weights, ties, grid, cell)
+        return ground, regions if len(regions.size) > 1 else _whole(float(grid.mass.sum()), mean)
+    ground = Ground(X, weights, ties, None, cell)
+    cell[:] = 0
+    mass, means = sum_by_label(X, weights, cell, 1, threads)
+    axes = principal_axes(_covariance(X, weights, means[0], threads))
+    if axes.shape[1]:
+        place = _project(X, means[0], axes, threads)
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
         floor = TIE_SIGMAS * (np.abs(axes) * gaps[:, None]).max(axis=0)
-        _, regions = find_regions(place, weights, cell, Lens(search.significance, floor, False, search.threads))
+        lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
+        _, regions = find_regions(place, weights, cell, lens)
         if len(regions.size) > 1:
-            assign(place, regions.center, cell, search.threads)
-            mass, centers = total(X, weights, cell, len(regions.size), search.threads)
-            regions = regions._replace(size=mass, center=centers).take(mass > 0)
-    return regions if len(regions.size) > 1 else _whole(weights, n, mean)
+            assign(place, weights, regions.center, cell, threads)
+            size, centers = sum_by_label(X, weights, cell, len(regions.size), threads)
+            peak = means[0] + regions.peak @ axes.T
+            return ground, regions._replace(size=size, center=centers, peak=peak).take(size > 0)
+    return ground, _whole(float(mass[0]), means[0])
 
 
-def _whole(weights: Floats, n: int, mean: Floats) -> Regions:
+def _whole(mass: float, mean: Floats) -> Regions:
     """All rows as one region, which has no saddle to stand above."""
-    size = np.array([weights.sum() if len(weights) else float(n)])
-    return Regions(size, mean, mean, np.array([np.inf]), np.array([0.0]), np.zeros(1, bool))
+    return Regions(np.array([mass]), mean[None], mean[None], np.array([np.inf]), np.zeros(1), np.zeros(1, bool))
 
 
 def _covariance(X: Rows, weights: Floats, mean: Floats, threads: Threads) -> Floats:
@@ -116,57 +115,53 @@ def _project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Floats:
     return place
 
 
-def _sampled(X: Rows, weights: Floats, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    rows = sample_rows(rows)
-    return X[rows].astype(np.float64), weights[rows] if len(weights) else np.ones(len(rows))
-
-
-def _look_again(
-    X: Rows, weights: Floats, ties: list[Ties | None], regions: Regions, search: Search
-) -> tuple[Partition, Regions]:
-    """Settle, and divide clusters of more than one mode, until every cluster has one."""
-    significance = AGAIN * search.significance
-    of_one_mode: set[bytes] = set()
-    n_iter = 0
-    while True:
-        partition, kept = _settle(X, weights, regions.center, search)
-        n_iter += partition.n_iter
-        regions = regions.take(kept)._replace(center=partition.centers)
-        parts = []
-        for j, rows in enumerate(cluster_rows(partition.labels, len(partition.centers))):
-            part = regions.take(np.array([j]))
-            # A cluster that did not move keeps its mean to the last bit.
-            key = part.center.tobytes() + partition.mass[j].tobytes()
-            division = None
-            if key not in of_one_mode:
-                sample = _sampled(X, weights, rows)
-                division = divide(*sample, ties, significance, features=X.shape[1] > MAX_AXES)
-            if division is None:
-                of_one_mode.add(key)
-                parts.append(part)
-            else:
-                scale = partition.mass[j] / division.mass.sum()
-                parts.append(_regions_of(division, scale))
-        if len(parts) == sum(len(part.size) for part in parts):
-            return partition._replace(n_iter=n_iter), regions
-        regions = Regions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        search.tell("looked again: %d regions", len(regions.size))
-
-
-def _regions_of(division: Division, scale: float) -> Regions:
-    """The two sides of a cut; a sample stands for `scale` times its rows."""
-    two = np.ones(2)
-    return Regions(
-        scale * division.mass,
-        division.centers,
-        division.centers,
-        division.dip * two,
-        division.critical * two,
-        two > 0,
+def _settle(ground: Ground, centers: Floats, search: Search) -> Partition:
+    X, weights, threads = ground.X, ground.weights, search.threads
+    if ground.grid is None:
+        return settle(
+            X, weights, centers, ground.labels, threads, max_iter=search.max_iter, tol=search.tol
+        )
+    return settle_on_cells(
+        X, weights, ground.grid, ground.labels, centers, threads, max_iter=search.max_iter, tol=search.tol
     )
 
 
-def _reach(X: Rows, weights: Floats, regions: Regions, search: Search) -> Partition:
+def _again(ground: Ground, search: Search) -> None:
+    """Make the ground ready to be settled once more: the labels were written over the cells."""
+    if ground.grid is not None:
+        summarise(ground.X, ground.weights, ground.grid.frame, ground.labels, search.threads)
+
+
+def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
+    """Settle, and divide clusters of more than one mode, until every cluster has one."""
+    significance = AGAIN * search.significance
+    of_one_mode: set[bytes] = set()
+    regions = regions.take(np.argsort(-regions.size, kind="stable"))
+    n_iter = 0
+    while True:
+        partition = _settle(ground, regions.center, search)
+        n_iter += partition.n_iter
+        regions = regions.take(partition.seed)
+        # A cluster that did not change keeps its mean to the last bit.
+        keys = [row.tobytes() for row in np.column_stack([partition.centers, partition.mass])]
+        wanted = np.array([key not in of_one_mode for key in keys])
+        sample = sample_clusters(ground.X, ground.weights, partition.labels, len(keys), wanted)
+        cuts = divide_clusters(sample, ground.ties, significance, search.threads)
+        if not cuts:
+            return Found(partition._replace(n_iter=n_iter), regions)
+        of_one_mode.update(key for j, key in enumerate(keys) if j not in cuts)
+        parts = [regions._replace(center=partition.centers).take(np.array([j for j in range(len(keys)) if j not in cuts], int))]
+        for j, (division, dip, critical) in cuts.items():
+            two = np.ones(2)
+            size = division.mass * (partition.mass[j] / division.mass.sum())
+            parts.append(Regions(size, division.centers, division.centers, dip * two, critical * two, two > 0))
+        regions = Regions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        regions = regions.take(np.argsort(-regions.size, kind="stable"))
+        search.tell("looked again: %d regions", len(regions.size))
+        _again(ground, search)
+
+
+def _reach(ground: Ground, regions: Regions, search: Search) -> Partition:
     """Settle with as many clusters as were asked for, or with one for each distinct row where there are fewer."""
     assert search.n_clusters is not None
     centers, mass = regions.center, regions.size
@@ -174,38 +169,39 @@ def _reach(X: Rows, weights: Floats, regions: Regions, search: Search) -> Partit
         centers, mass = _join(centers, mass)
     n_iter = 0
     while True:
-        partition, _ = _settle(X, weights, centers, search)
+        partition = _settle(ground, centers[np.argsort(-mass, kind="stable")], search)
         n_iter += partition.n_iter
-        centers = _split(X, weights, partition, search.n_clusters)
+        centers, mass = partition.centers, partition.mass
+        if len(centers) < search.n_clusters:
+            centers, mass = _split(ground, partition, search.n_clusters)
         if len(centers) == len(partition.centers):
             return partition._replace(n_iter=n_iter)
+        _again(ground, search)
 
 
-def _split(X: Rows, weights: Floats, partition: Partition, n_clusters: int) -> Floats:
-    """Centres after cutting in two, as often as needed, the cluster whose cut lowers the inertia most."""
-    parts = [_sampled(X, weights, rows) for rows in cluster_rows(partition.labels, len(partition.centers))]
-    scales = [mass / part[1].sum() for mass, part in zip(partition.mass, parts, strict=True)]
-    centers = list(partition.centers)
-    if len(centers) == n_clusters:
-        return partition.centers
+def _split(ground: Ground, partition: Partition, n_clusters: int) -> tuple[Floats, Floats]:
+    """Centres and masses after cutting in two, as often as needed, the cluster whose cut lowers the inertia most."""
+    k = len(partition.centers)
+    sample = sample_clusters(ground.X, ground.weights, partition.labels, k, np.ones(k, bool))
+    parts = [sample.part(j) for j in range(k)]
+    scales = [mass / weights.sum() for mass, (_, weights) in zip(partition.mass, parts, strict=True)]
+    centers, masses = list(partition.centers), list(partition.mass)
     cuts = [halve(*part) for part in parts]
     while len(centers) < n_clusters:
         gains = [0.0 if cut is None else scale * cut.gain for cut, scale in zip(cuts, scales, strict=True)]
         j = int(np.argmax(gains))
         cut = cuts[j]
-        if cut is None or gains[j] <= 0:
+        if cut is None:
             break
-        rows, mass = parts[j]
+        rows, weights = parts[j]
         upper = (rows - cut.centers.mean(axis=0)) @ (cut.centers[1] - cut.centers[0]) > 0
-        halves = [(rows[side], mass[side]) for side in (~upper, upper)]
-        for items, new in (
-            (centers, cut.centers),
-            (parts, halves),
-            (scales, [scales[j]] * 2),
-            (cuts, [halve(*half) for half in halves]),
-        ):
-            items[j : j + 1] = list(new)
-    return np.array(centers)
+        halves = [(rows[side], weights[side]) for side in (~upper, upper)]
+        masses[j : j + 1] = list(scales[j] * cut.mass)
+        centers[j : j + 1] = list(cut.centers)
+        scales[j : j + 1] = [scales[j]] * 2
+        parts[j : j + 1] = halves
+        cuts[j : j + 1] = [halve(*half) for half in halves]
+    return np.array(centers), np.array(masses)
 
 
 def _join(centers: Floats, mass: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,298 @@
+"""Settle on cells: exact k-means in at most three features, in which only rows on a border are touched.
+
+A cell that lies wholly nearer to one centre moves with its stored mass and sums; the rows of the others are compared
+one by one. Coordinates are padded to three, so every kernel is compiled once.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmad._jit import kernel
+from kmad._threads import Threads, row_chunks
+from kmad.cluster._grid import Floats, Grid, Rows
+from kmad.cluster._lloyd import Partition, by_falling_mass
+
+# Cells along the side of a block, by number of axes with more than one cell.
+BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 8}
+# Rows are fetched for cells that would be on a border if they were this many times as wide, to last some iterations.
+REACH = 3.0
+
+
+class Cells(NamedTuple):
+    """The occupied cells, block by block; coordinates are those of the frame, less its origin."""
+
+    flat: NDArray[np.int64]  # (c,) index in the grid
+    middle: Floats  # (c, 3)
+    width: Floats  # (3,)
+    mass: Floats  # (c,)
+    sums: Floats  # (c, 3)
+    block_start: NDArray[np.int64]  # (b + 1,)
+    block_middle: Floats  # (b, 3)
+    block_width: Floats  # (3,)
+
+
+class Border(NamedTuple):
+    """The rows of cells near a border between clusters."""
+
+    fetched: NDArray[np.bool_]  # (c,) the cells whose rows are here
+    rows: Floats  # (m, 3)
+    weights: Floats  # (m,) or (0,)
+    home: NDArray[np.int32]  # (m,) cell of each, as an index into Cells
+
+
+def padded(points: NDArray[np.floating]) -> Floats:  # type: ignore[type-arg]
+    """Points (m, q) with as many zeros as make three coordinates."""
+    out = np.zeros((len(points), 3))
+    out[:, : points.shape[1]] = points
+    return out
+
+
+def occupied(grid: Grid) -> Cells:
+    frame = grid.frame
+    side = np.where(frame.extended, BLOCK_SIDE[int(frame.extended.sum())], 1)
+    flat = np.flatnonzero(grid.mass > 0)
+    index = np.stack(np.unravel_index(flat, frame.shape), axis=1)
+    block = np.ravel_multi_index(tuple((index // side).T), tuple(np.array(frame.shape) // side + 1))
+    order = np.argsort(block.astype(np.int32), kind="stable")
+    flat, index, block = flat[order], index[order], block[order]
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    width = np.ones(3)
+    width[: len(side)] = frame.width
+    block_width = width.copy()
+    block_width[: len(side)] *= side
+    return Cells(
+        flat,
+        padded((index + 0.5) * frame.width),
+        width,
+        grid.mass[flat],
+        padded(grid.sums[flat]),
+        np.append(starts, len(flat)),
+        padded((index[starts] // side + 0.5) * side * frame.width),
+        block_width,
+    )
+
+
+def settle_on_cells(
+    X: Rows,
+    weights: Floats,
+    grid: Grid,
+    cell: NDArray[np.int32],
+    centers: Floats,
+    threads: Threads,
+    *,
+    max_iter: int,
+    tol: float,
+) -> Partition:
+    """Lloyd's algorithm to its fixed point; `cell`, the cell of each row, is overwritten with the labels."""
+    cells = occupied(grid)
+    origin, q = padded(grid.frame.origin[None])[0], X.shape[1]
+    seed = np.arange(len(centers))
+    label = np.empty(len(cells.flat), np.int32)
+    near = np.empty(len(cells.flat), np.bool_)
+    border: Border | None = None
+    place = padded(centers) - origin
+    whole, converged, n_iter = True, False, 0
+    while n_iter < max_iter:
+        n_iter += 1
+        table = np.zeros((len(place), 4))
+        assign_cells(*cells[1:], place, REACH, whole, label, near, table)
+        if not whole:
+            if border is None or np.any((label < 0) & ~border.fetched):
+                border = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads)
+            assign_border(border.rows, border.weights, border.home, label, place + origin, origin, table)
+        mass = table[:, 0]
+        means = np.where(mass[:, None] > 0, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None], place)
+        still = np.array_equal(means, place)
+        if not whole and (still or ((means - place) ** 2).sum() <= tol):
+            order = by_falling_mass(place, mass)
+            converged = np.array_equal(order, np.arange(len(place)))
+            if converged:
+                break
+            # A row between two equally near centres goes to the first: once more, to see that all stay.
+            place, seed = place[order], seed[order]
+        else:
+            place = means
+        # Whole cells get near in many cheap steps; the borders between them are made exact from there.
+        whole = whole and not still and n_iter < max_iter // 2
+    final = (place + origin)[:, :q]
+    mass = label_all(X, weights, cell, cells, label, final, grid.frame.n_cells, threads)
+    return Partition(cell, final, mass, seed, n_iter, converged)
+
+
+def _fetch(
+    X: Rows,
+    weights: Floats,
+    cell: NDArray[np.int32],
+    cells: Cells,
+    near: NDArray[np.bool_],
+    n_cells: int,
+    threads: Threads,
+) -> Border:
+    number = np.full(n_cells, -1, np.int32)
+    number[cells.flat[near]] = np.flatnonzero(near)
+    parts = threads.map(lambda start, stop: start + np.flatnonzero(number[cell[start:stop]] >= 0), row_chunks(len(X)))
+    rows = np.concatenate(parts)
+    return Border(
+        near.copy(), padded(X[rows]), weights[rows] if len(weights) else weights, number[cell[rows]]
+    )
+
+
+def label_all(
+    X: Rows,
+    weights: Floats,
+    cell: NDArray[np.int32],
+    cells: Cells,
+    label: NDArray[np.int32],
+    centers: Floats,
+    n_cells: int,
+    threads: Threads,
+) -> Floats:
+    """Overwrite the cell of every row with its label; returns the mass of the clusters."""
+    of_cell = np.empty(n_cells, np.int32)
+    of_cell[cells.flat] = label
+
+    def chunk(start: int, stop: int) -> Floats:
+        mass = np.zeros(len(centers))
+        label_rows(X, weights, of_cell, centers, start, stop, cell, mass)
+        return mass
+
+    return np.asarray(sum(threads.map(chunk, row_chunks(len(X)))))
+
+
+@kernel
+def assign_cells(
+    middle,  # (c, 3) IN
+    width,  # (3,) IN
+    mass,  # (c,) IN
+    sums,  # (c, 3) IN
+    block_start,  # (b + 1,) IN
+    block_middle,  # (b, 3) IN
+    block_width,  # (3,) IN
+    centers,  # (k, 3) IN
+    reach,
+    whole,
+    label,  # (c,) OUT: nearest centre, or minus one less it where another centre may be nearer to a part of the cell
+    near,  # (c,) OUT: whether it would be such a cell if it were `reach` times as wide
+    table,  # (k, 4) INOUT: mass and sums of the cells that move as a whole
+):
+    """Assign every cell to its nearest centre, and add up those that belong to one centre, or all if `whole`.
+
+    The difference of two squared distances is linear, so over a box it strays from its value in the middle by no more
+    than the box's width times the step between the centres.
+    """
+    k = len(centers)
+    candidate = np.empty(k, np.int64)
+    distance = np.empty(k)
+    w0, w1, w2 = width[0], width[1], width[2]
+    for b in range(len(block_start) - 1):
+        m0, m1, m2 = block_middle[b, 0], block_middle[b, 1], block_middle[b, 2]
+        nearest = 0
+        for j in range(k):
+            distance[j] = (m0 - centers[j, 0]) ** 2 + (m1 - centers[j, 1]) ** 2 + (m2 - centers[j, 2]) ** 2
+            if distance[j] < distance[nearest]:
+                nearest = j
+        n_candidates = 0
+        for j in range(k):
+            stray = (
+                abs(centers[j, 0] - centers[nearest, 0]) * block_width[0]
+                + abs(centers[j, 1] - centers[nearest, 1]) * block_width[1]
+                + abs(centers[j, 2] - centers[nearest, 2]) * block_width[2]
+            )
+            if distance[j] - distance[nearest] <= (reach + 1.0) * stray:
+                candidate[n_candidates] = j
+                n_candidates += 1
+        for c in range(block_start[b], block_start[b + 1]):
+            m0, m1, m2 = middle[c, 0], middle[c, 1], middle[c, 2]
+            own = candidate[0]
+            if n_candidates > 1:
+                least = np.inf
+                for a in range(n_candidates):
+                    j = candidate[a]
+                    distance[a] = (m0 - centers[j, 0]) ** 2 + (m1 - centers[j, 1]) ** 2 + (m2 - centers[j, 2]) ** 2
+                    if distance[a] < least:
+                        least = distance[a]
+                        own = j
+                margin = np.inf
+                for a in range(n_candidates):
+                    j = candidate[a]
+                    if j != own:
+                        stray = (
+                            abs(centers[j, 0] - centers[own, 0]) * w0
+                            + abs(centers[j, 1] - centers[own, 1]) * w1
+                            + abs(centers[j, 2] - centers[own, 2]) * w2
+                        )
+                        # Centres on one point: all rows are the first one's, and so is the cell.
+                        if stray > 0.0:
+                            margin = min(margin, (distance[a] - least) / stray)
+                near[c] = margin <= reach
+                # The slack is far above the rounding of a distance.
+                mixed = margin <= 1.0 + 1e-7
+            else:
+                near[c] = False
+                mixed = False
+            label[c] = -1 - own if mixed else own
+            if whole or not mixed:
+                table[own, 0] += mass[c]
+                table[own, 1] += sums[c, 0]
+                table[own, 2] += sums[c, 1]
+                table[own, 3] += sums[c, 2]
+
+
+@kernel
+def assign_border(
+    rows,  # (m, 3) IN
+    weights,  # (m,) or (0,) IN
+    home,  # (m,) IN: cell of each row
+    label,  # (c,) IN
+    centers,  # (k, 3) IN
+    origin,  # (3,) IN
+    table,  # (k, 4) INOUT
+):
+    """Add the rows of mixed cells to the centre nearest to each."""
+    weighted = weights.shape[0] > 0
+    for r in range(len(rows)):
+        if label[home[r]] >= 0:
+            continue
+        x0, x1, x2 = rows[r, 0], rows[r, 1], rows[r, 2]
+        own, least = 0, np.inf
+        for j in range(len(centers)):
+            s = (x0 - centers[j, 0]) ** 2 + (x1 - centers[j, 1]) ** 2 + (x2 - centers[j, 2]) ** 2
+            if s < least:
+                own, least = j, s
+        w = weights[r] if weighted else 1.0
+        table[own, 0] += w
+        table[own, 1] += w * (x0 - origin[0])
+        table[own, 2] += w * (x1 - origin[1])
+        table[own, 3] += w * (x2 - origin[2])
+
+
+@kernel
+def label_rows(
+    X,  # (n, q <= 3) IN
+    weights,  # (n,) or (0,) IN
+    of_cell,  # (cells,) IN: label of each cell, below zero where its rows differ
+    centers,  # (k, q) IN
+    start,
+    stop,
+    cell,  # (n,) INOUT: cell in, label out
+    mass,  # (k,) INOUT
+):
+    """Turn the cell of rows start to stop into their label."""
+    q = X.shape[1]
+    weighted = weights.shape[0] > 0
+    for i in range(start, stop):
+        own = of_cell[cell[i]]
+        if own < 0:
+            own, least = 0, np.inf
+            for j in range(len(centers)):
+                s = (X[i, 0] - centers[j, 0]) ** 2
+                if q > 1:
+                    s += (X[i, 1] - centers[j, 1]) ** 2
+                if q > 2:
+                    s += (X[i, 2] - centers[j, 2]) ** 2
+                if s < least:
+                    own, least = j, s
+        cell[i] = own
+        mass[own] += weights[i] if weighted else 1.0
