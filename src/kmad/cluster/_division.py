@@ -21,6 +21,7 @@ LINE_SIGMAS = np.exp2(np.arange(0.0, 8.0, 0.5))
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
 # Beyond the third principal axis lies what the two means of a small cluster would take for a direction.
 N_AXES = 3
+N_ITERATIONS = 8
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
 
@@ -64,6 +65,18 @@ def principal_axes(covariance: Floats) -> Floats:
     return np.asarray(axes * np.sign(largest))
 
 
+def _leading_axes(offset: Floats) -> Floats:
+    """About the first N_AXES principal axes of centred rows, as columns, by a few orthogonal iterations.
+
+    All eigenvectors of 128 features cost some milliseconds a cluster, and an axis need not be exact to be looked along.
+    """
+    widest = np.argsort(-np.einsum("if,if->f", offset, offset), kind="stable")[:N_AXES]
+    axes = np.eye(offset.shape[1])[:, widest]
+    for _ in range(N_ITERATIONS):
+        axes = np.linalg.qr(offset.T @ (offset @ axes))[0]
+    return axes
+
+
 def sample_clusters(
     X: Rows, weights: Floats, labels: NDArray[np.int32], n_clusters: int, wanted: NDArray[np.bool_]
 ) -> Sample:
@@ -91,7 +104,7 @@ def _place(rows: Floats, weights: Floats) -> Floats:
     """Where the rows lie in three coordinates: the features, or the principal axes of more than three."""
     offset = rows - np.average(rows, axis=0, weights=weights)
     if rows.shape[1] > N_AXES:
-        offset = offset @ principal_axes((offset * weights[:, None]).T @ offset)
+        offset = offset @ _leading_axes(offset * np.sqrt(weights)[:, None])
     place = np.zeros((len(rows), 3))
     place[:, : offset.shape[1]] = offset
     return place

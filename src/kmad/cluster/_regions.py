@@ -1,5 +1,6 @@
 """The significant density regions of a set of rows, over at most three axes and a range of bandwidths."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ SIGMAS = 1.5 * np.exp2(np.arange(3) / 3)
 # Cells are joined no further when none of the axes has more of them than this.
 FEW_CELLS = 12
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
-RESOLVED = 2.0
+RESOLVED = 1.0
 # Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
 CORE = 0.01
 MARGIN = 4
@@ -42,6 +43,14 @@ class Lens(NamedTuple):
     floor: Floats  # (q,) no bandwidth is finer than this
     ties: list[Ties | None]  # of each column of the rows as a whole
     threads: Threads
+
+
+class View(NamedTuple):
+    """Which part of the rows a look is at, and what counts there."""
+
+    coarsest: Floats  # (q,) bandwidths from here on have been tried
+    share: float  # the part of all rows that is looked at
+    holds: Callable[[Floats], NDArray[np.bool_]]  # whether a peak (k, q) is one of this view's own
 
 
 class Scale(NamedTuple):
@@ -73,28 +82,22 @@ def find_regions(X: Rows, weights: Floats, cell: NDArray[np.int32], lens: Lens) 
     """Look at all rows of X (n, q <= 3); the cell of each row in the grid is written to `cell`."""
     frame = plan(*bounds(X, lens.threads), max_cells(X.shape[1], len(X)))
     grid = summarise(X, weights, frame, cell, lens.threads)
-    return grid, _look(X, weights, cell, grid, lens, np.full(X.shape[1], np.inf), 1.0)
+    everywhere = View(np.full(X.shape[1], np.inf), 1.0, lambda peak: np.ones(len(peak), bool))
+    return grid, _look(X, weights, cell, grid, lens, everywhere)
 
 
-def _look(
-    X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, coarsest: Floats, share: float
-) -> Regions:
-    """Regions at bandwidths finer than `coarsest`; `share` is the part of all rows that is looked at."""
-    scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, coarsest, share)
+def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
+    """The regions of a view, those that one bandwidth cannot resolve replaced by the regions inside them."""
+    scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, view)
     leaves = _leaves(scales)
     region = _paint(grid.frame, scales, leaves)
     regions = _describe(grid, scales, leaves, region)
-    found = []
-    unresolved = _unresolved(grid, region, len(leaves), lens.floor)
-    for r in range(len(leaves)):
-        if unresolved[r]:
-            inside = _look_inside(X, weights, cell, grid, region, regions, r, lens, share)
-            if len(inside.size) > 1:
-                found.append(inside)
-                continue
-        found.append(regions.take(np.arange(len(leaves)) == r))
-    if not found:
-        return regions
+    own = view.holds(regions.peak)
+    unresolved = own & _unresolved(grid, region, len(leaves), lens.floor)
+    found = [regions.take(own & ~unresolved)]
+    for r in np.flatnonzero(unresolved):
+        inside = _look_inside(X, weights, cell, grid, region, int(r), lens, view.share)
+        found.append(inside if inside is not None else regions.take(np.array([r])))
     return Regions(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
@@ -109,13 +112,13 @@ def _loosen(grid: Grid, column_ties: list[Ties | None]) -> Floats:
     return np.ascontiguousarray(mass).ravel()
 
 
-def _survey_all(frame: Frame, mass: Floats, lens: Lens, coarsest: Floats, share: float) -> list[Scale]:
+def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scale]:
     """The landscapes from the finest bandwidth to the coarsest."""
     n_axes = int(frame.extended.sum())
 
     def threshold(resolvable: float) -> float:
         # The other parts of the data would be looked at as closely.
-        return prominence_threshold(n_axes, resolvable / share, lens.significance)
+        return prominence_threshold(n_axes, resolvable / view.share, lens.significance)
 
     scales: list[Scale] = []
     before = np.zeros(len(frame.shape))
@@ -123,7 +126,7 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, coarsest: Floats, share:
         for s in SIGMAS:
             sigma = np.where(frame.extended, np.maximum(s, lens.floor / frame.width), 0.0)
             bandwidth = sigma * frame.width
-            if np.all(bandwidth >= coarsest):
+            if np.all(bandwidth >= view.coarsest):
                 return scales
             if np.all(bandwidth <= before):  # all axes stand on their floors
                 continue
@@ -230,30 +233,34 @@ def _look_inside(
     cell: NDArray[np.int32],
     grid: Grid,
     region: NDArray[np.int32],
-    regions: Regions,
     r: int,
     lens: Lens,
     share: float,
-) -> Regions:
-    """Look at the core of a region on a finer grid, with all rows that lie there, at bandwidths not yet tried."""
+) -> Regions | None:
+    """Look at the core of a region on a finer grid, with all rows that lie there; None where it is one region."""
     frame = grid.frame
-    index = np.indices(frame.shape).reshape(len(frame.shape), -1)
     mass = np.where(region == r, grid.mass, 0.0)
-    core = index[:, mass >= CORE * mass.max()]
-    low, high = core.min(axis=1) - MARGIN, core.max(axis=1) + MARGIN
-    box = np.all((index >= low[:, None]) & (index <= high[:, None]), axis=0)
-    rows = np.flatnonzero(box[cell])
+    core = np.stack(np.unravel_index(np.flatnonzero(mass >= CORE * mass.max()), frame.shape), axis=1)
+    low, high = core.min(axis=0) - MARGIN, core.max(axis=0) + MARGIN
+    sides = [slice(max(a, 0), b + 1) for a, b in zip(low, high, strict=True)]
+    box = np.zeros(frame.shape, bool)
+    box[tuple(sides)] = True
+    rows = np.flatnonzero(box.ravel()[cell])
     X, weights = X[rows], weights[rows] if len(weights) else weights
     finer = plan(*bounds(X, lens.threads), max_cells(X.shape[1], len(X)))
+    if not np.any(finer.width < frame.width):
+        return None
+
+    def holds(peak: Floats) -> NDArray[np.bool_]:
+        # A peak at the edge of what is looked at, or on a neighbour's ground, is a flank that was cut off.
+        place = np.floor(peak / frame.width) - frame.first
+        central = np.all((place > low + 1) & (place < high - 1), axis=1)
+        return np.asarray(central & (region[frame.locate(peak)] == r))
+
     inside_cell = np.empty(len(X), np.int32)
     inside_grid = summarise(X, weights, finer, inside_cell, lens.threads)
-    if not np.any(finer.width < frame.width):
-        return regions.take(np.zeros(len(regions.size), bool))
-    part = share * len(rows) / len(cell)
     # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
     closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
-    inside = _look(X, weights, inside_cell, inside_grid, closer, SIGMAS[0] * frame.width, part)
-    # A peak at the edge of what is looked at, or on a neighbour's ground, is a flank that was cut off.
-    place = np.floor(inside.peak / frame.width) - frame.first
-    central = np.all((place > low + 1) & (place < high - 1), axis=1)
-    return inside.take(central & (region[frame.locate(inside.peak)] == r))
+    view = View(SIGMAS[0] * frame.width, share * len(rows) / len(cell), holds)
+    inside = _look(X, weights, inside_cell, inside_grid, closer, view)
+    return inside if len(inside.size) > 1 else None
