@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import kernel
 from kmad._threads import Threads
+from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
 from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, dips_along_halves
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._landscape import survey
@@ -19,9 +20,6 @@ LINE_SIGMAS = np.exp2(np.arange(0.0, 8.0, 0.5))
 # Tail of the dip D of n uniform rows, the hardest of all distributions with one mode, for 100 rows and more:
 # log P(sqrt(n) D > t) = DIP_OFFSET - DIP_SLOPE t^2. `python -m benchmarks.calibrate` fits them.
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
-# Beyond the third principal axis lies what the two means of a small cluster would take for a direction.
-N_AXES = 3
-N_ITERATIONS = 8
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
 
@@ -56,27 +54,6 @@ def dip_critical(significance: float) -> float:
     return float(np.sqrt((DIP_OFFSET - np.log(significance)) / DIP_SLOPE))
 
 
-def principal_axes(covariance: Floats) -> Floats:
-    """Eigenvectors of the larger eigenvalues as columns, widest first, at most N_AXES and only those with extent."""
-    value, axes = np.linalg.eigh(covariance)
-    value, axes = value[::-1][:N_AXES], axes[:, ::-1][:, :N_AXES]
-    axes = axes[:, value > max(value[0], 0.0) * 1e-12]
-    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
-    return np.asarray(axes * np.sign(largest))
-
-
-def _leading_axes(offset: Floats) -> Floats:
-    """About the first N_AXES principal axes of centred rows, as columns, by a few orthogonal iterations.
-
-    All eigenvectors of 128 features cost some milliseconds a cluster, and an axis need not be exact to be looked along.
-    """
-    widest = np.argsort(-np.einsum("if,if->f", offset, offset), kind="stable")[:N_AXES]
-    axes = np.eye(offset.shape[1])[:, widest]
-    for _ in range(N_ITERATIONS):
-        axes = np.linalg.qr(offset.T @ (offset @ axes))[0]
-    return axes
-
-
 def sample_clusters(
     X: Rows, weights: Floats, labels: NDArray[np.int32], n_clusters: int, wanted: NDArray[np.bool_]
 ) -> Sample:
@@ -101,10 +78,15 @@ def halve(rows: Floats, weights: Floats) -> Division | None:
 
 
 def _place(rows: Floats, weights: Floats) -> Floats:
-    """Where the rows lie in three coordinates: the features, or the principal axes of more than three."""
+    """Where the rows lie in three coordinates: the features, or the principal axes of more than three.
+
+    Beyond the third axis lies what the two means of a small cluster would take for a direction.
+    """
     offset = rows - np.average(rows, axis=0, weights=weights)
     if rows.shape[1] > N_AXES:
-        offset = offset @ _leading_axes(offset * np.sqrt(weights)[:, None])
+        with Threads(1) as thread:
+            axes = leading_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))
+            offset = project(offset, np.zeros(rows.shape[1]), axes, thread)
     place = np.zeros((len(rows), 3))
     place[:, : offset.shape[1]] = offset
     return place

@@ -12,11 +12,11 @@ from kmad.cluster._landscape import Landscape, survey
 from kmad.cluster._ties import Ties, find_ties, spread
 
 # Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
-SIGMAS = 1.5 * np.exp2(np.arange(3) / 3)
+SIGMAS = 1.5 * np.exp2(np.arange(2) / 2)
 # Cells are joined no further when none of the axes has more of them than this.
 FEW_CELLS = 12
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
-RESOLVED = 1.0
+RESOLVED = 0.5
 # Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
 CORE = 0.01
 MARGIN = 4

@@ -6,16 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._threads import Threads, row_chunks
+from kmad._threads import Threads
+from kmad.cluster._axes import N_AXES, covariance, principal_axes, project
 from kmad.cluster._cells import settle_on_cells
-from kmad.cluster._division import divide_clusters, halve, principal_axes, sample_clusters
+from kmad.cluster._division import divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Floats, Grid, Rows, summarise
 from kmad.cluster._lloyd import Partition, assign, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions
 from kmad.cluster._ties import Ties, few_distinct, find_ties
 
-# Up to this many features the density is looked at, and cells are settled, in the features themselves.
-MAX_AXES = 3
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
 # With this share of the significance, at most one cluster of a hundred is divided needlessly at a significance of 0.05.
 AGAIN = 0.2
@@ -68,7 +67,7 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
     tied = not few_distinct(X)
     ties = find_ties(X) if tied else [None] * d
     cell = np.empty(n, np.int32)
-    if d <= MAX_AXES:
+    if d <= N_AXES:
         grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
         mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
         ground = Ground(X, weights, ties, grid, cell)
@@ -76,9 +75,9 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
     ground = Ground(X, weights, ties, None, cell)
     cell[:] = 0
     mass, means = sum_by_label(X, weights, cell, 1, threads)
-    axes = principal_axes(_covariance(X, weights, means[0], threads))
+    axes = principal_axes(covariance(X, weights, means[0], threads))
     if axes.shape[1]:
-        place = _project(X, means[0], axes, threads)
+        place = project(X, means[0], axes, threads)
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
         floor = TIE_SIGMAS * (np.abs(axes) * gaps[:, None]).max(axis=0)
         lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
@@ -94,25 +93,6 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
 def _whole(mass: float, mean: Floats) -> Regions:
     """All rows as one region, which has no saddle to stand above."""
     return Regions(np.array([mass]), mean[None], mean[None], np.array([np.inf]), np.zeros(1), np.zeros(1, bool))
-
-
-def _covariance(X: Rows, weights: Floats, mean: Floats, threads: Threads) -> Floats:
-    def chunk(start: int, stop: int) -> Floats:
-        offset = X[start:stop] - mean
-        weighted = offset * weights[start:stop, None] if len(weights) else offset
-        return np.asarray(weighted.T @ offset)
-
-    return np.asarray(sum(threads.map(chunk, row_chunks(len(X)))))
-
-
-def _project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Floats:
-    place = np.empty((len(X), axes.shape[1]))
-
-    def chunk(start: int, stop: int) -> None:
-        place[start:stop] = (X[start:stop] - mean) @ axes
-
-    threads.map(chunk, row_chunks(len(X)))
-    return place
 
 
 def _settle(ground: Ground, centers: Floats, search: Search) -> Partition:
