@@ -26,9 +26,9 @@ def reordering_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _compile(function: Callable[P, R], *, fastmath: bool | set[str]) -> Callable[P, R]:
-    def jit(cache: bool) -> Callable[P, R]:
+    def jit(*, cache: bool) -> Callable[P, R]:
         compiled = numba.njit(nogil=True, error_model="numpy", cache=cache, fastmath=fastmath)(function)
-        return cast(Callable[P, R], compiled)
+        return cast("Callable[P, R]", compiled)
 
     if not CACHE:
         return jit(cache=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -18,7 +19,7 @@ def row_chunks(n_rows: int) -> list[tuple[int, int]]:
     """The row ranges that work is cut into: they depend on the number of rows, never on that of threads."""
     n_chunks = max(1, min(MAX_CHUNKS, n_rows // CHUNK_ROWS))
     edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 class Threads:
@@ -31,7 +32,9 @@ class Threads:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._pool is not None:
             self._pool.shutdown()
 

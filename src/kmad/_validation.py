@@ -15,7 +15,9 @@ def check_integer(name: str, value: object, *, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}; got {value!r}.")
 
 
-def check_real(name: str, value: object, *, above: float | None = None, least: float | None = None, below: float) -> None:
+def check_real(
+    name: str, value: object, *, above: float | None = None, least: float | None = None, below: float
+) -> None:
     """Raise unless the value is a number from `least`, or above `above`, up to but not at `below`."""
     if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a number; got {value!r}.")

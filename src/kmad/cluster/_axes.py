@@ -28,7 +28,7 @@ def covariance(X: Rows, weights: Floats, mean: Floats, threads: Threads) -> Floa
         return out
 
     upper = np.asarray(sum(threads.map(chunk, row_chunks(len(X)))))
-    return upper + np.triu(upper, 1).T
+    return np.asarray(upper + np.triu(upper, 1).T)
 
 
 def principal_axes(covariance: Floats) -> Floats:

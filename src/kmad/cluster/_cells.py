@@ -4,7 +4,7 @@ A cell that lies wholly nearer to one centre moves with its stored mass and sums
 one by one. Coordinates are padded to three, so every kernel is compiled once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class Border(NamedTuple):
     home: NDArray[np.int32]  # (m,) cell of each, as an index into Cells
 
 
-def padded(points: NDArray[np.floating]) -> Floats:  # type: ignore[type-arg]
+def padded(points: NDArray[Any]) -> Floats:
     """Points (m, q) with as many zeros as make three coordinates."""
     out = np.zeros((len(points), 3))
     out[:, : points.shape[1]] = points
@@ -134,9 +134,7 @@ def _fetch(
     number[cells.flat[near]] = np.flatnonzero(near)
     parts = threads.map(lambda start, stop: start + np.flatnonzero(number[cell[start:stop]] >= 0), row_chunks(len(X)))
     rows = np.concatenate(parts)
-    return Border(
-        near.copy(), padded(X[rows]), weights[rows] if len(weights) else weights, number[cell[rows]]
-    )
+    return Border(near.copy(), padded(X[rows]), weights[rows] if len(weights) else weights, number[cell[rows]])
 
 
 def label_all(

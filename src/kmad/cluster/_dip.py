@@ -1,23 +1,13 @@
 """Hartigan's dip, how far a distribution on a line is from the nearest with one mode, and the lines to try it on."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kmad._jit import kernel
-
-Floats = NDArray[np.float64]
 
 # Bins of a line.
 N_BINS = 1 << 9
 # Steps of two-means, which only looks for a direction.
 MAX_HALVINGS = 16
-
-
-def dip(mass: Floats) -> float:
-    """The dip of a histogram, each cell's mass spread evenly over it."""
-    cumulative = np.zeros(len(mass) + 1)
-    np.cumsum(mass, out=cumulative[1:])
-    return float(dip_of_curve(cumulative / cumulative[-1]))
 
 
 @kernel
@@ -74,7 +64,6 @@ def dip_of_curve(
             a, b = minorant[j], minorant[j + 1]
             gap = curve[c] - curve[a] - (curve[b] - curve[a]) * (c - a) / (b - a)
             if gap > widest:
-                # minorant[j] < c <= minorant[j + 1]
                 widest, left, right = gap, a, c
         if widest <= deviation:
             return 0.5 * deviation

@@ -1,4 +1,4 @@
-"""Look again inside every cluster: is it one region along the line that divides it best?"""
+"""Look again inside every cluster, along the line that divides it best, and cut it where it has two modes."""
 
 from typing import NamedTuple
 
@@ -141,7 +141,7 @@ def cut_at_valley(rows: Floats, weights: Floats, along: Floats) -> Division | No
     """Cut rows between their two most prominent modes along a line, where the second stands out most."""
     low, extent = along.min(), np.ptp(along)
     bins = np.minimum((along - low) * (N_BINS / extent), N_BINS - 1).astype(np.int64)
-    line = np.bincount(bins, weights, N_BINS).reshape(1, 1, -1)
+    line = np.bincount(bins, weights, N_BINS).astype(np.float64).reshape(1, 1, -1)
 
     def second(sigma: float) -> float:
         prominence = survey(line, np.array([0.0, 0.0, sigma]), lambda _: 0.0).prominence

@@ -20,7 +20,7 @@ MIN_CELLS = 1 << 9
 
 
 class Frame(NamedTuple):
-    """Where the cells lie: widths are powers of two and edges multiples of them, so grids of other data can be merged."""
+    """Where the cells lie: widths are powers of two and edges multiples of them, so that grids can be merged."""
 
     first: NDArray[np.int64]  # (q,) index of the first cell, counted from zero in units of the width
     width: Floats  # (q,)
@@ -49,7 +49,7 @@ class Frame(NamedTuple):
         """Flat index of the cells that hold the points (m, q), or of the cells nearest to them."""
         index = np.floor(points / self.width).astype(np.int64) - self.first
         index = np.clip(index, 0, np.array(self.shape) - 1)
-        return np.ravel_multi_index(tuple(index.T), self.shape).astype(np.int64)
+        return np.asarray(np.ravel_multi_index(tuple(index.T), self.shape), np.int64)
 
 
 class Grid(NamedTuple):
@@ -124,7 +124,7 @@ def coarsen(frame: Frame, mass: Floats) -> tuple[Frame, Floats]:
     """Join cells two by two along every axis of more than one cell."""
     joined = frame.extended
     odd = np.where(joined, frame.first & 1, 0)
-    shape = np.where(joined, (odd + frame.shape + 1) >> 1, frame.shape)
+    shape = np.where(joined, (odd + np.array(frame.shape) + 1) // 2, frame.shape)
     coarse = Frame(
         np.where(joined, frame.first >> 1, frame.first),
         np.where(joined, 2 * frame.width, frame.width),
@@ -169,7 +169,7 @@ def bin_1d(
     stop,
     origin,  # (1,) IN
     inverse,  # (1,) IN: cells a unit
-    shape,  # (1,) IN
+    shape,  # (1,) IN  # noqa: ARG001 - a single axis needs no strides, but the three share a signature
     cell,  # (n,) OUT
     table,  # (cells, 2) INOUT
 ):

@@ -26,7 +26,7 @@ log = logging.getLogger("kmad")
 NO_WEIGHTS = np.empty(0)
 
 
-class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """K-means based on density: the number of clusters and their first centres come from the data.
 
     The rows are looked at over a range of bandwidths, each region of significantly high density gives one cluster and
@@ -217,9 +217,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         check_is_fitted(self)
         return self._nearest(self._rows(X, reset=False))
 
-    def fit_predict(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> NDArray[np.int32]:
+    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int32]:
         """Find the clusters and return `labels_`; the parameters are those of `fit`.
 
         Parameters
@@ -254,11 +252,10 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         """
         check_is_fitted(self)
         X = self._rows(X, reset=False)
-        return cdist(X, self.cluster_centers_).astype(X.dtype, copy=False)
+        distances: NDArray[Any] = cdist(X, self.cluster_centers_)
+        return distances.astype(X.dtype, copy=False)
 
-    def fit_transform(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> NDArray[Any]:
+    def fit_transform(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
         """Find the clusters and return the distances to their centres; the parameters are those of `fit`.
 
         Parameters
@@ -323,7 +320,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
 
     def _rows(self, X: ArrayLike, *, reset: bool) -> Rows:
         check_numeric_table("X", X)
-        rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], order="C")
+        rows: Rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], order="C")
         # A read-only array is another type to numba, and another compilation: all are handed over read-only.
         rows = rows.view()
         rows.flags.writeable = False
@@ -341,7 +338,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         if log.hasHandlers():
             log.info(message, *values)
         else:
-            print(message % values, file=sys.stderr)
+            sys.stderr.write(message % values + "\n")
 
     def _warn(self, partition: Partition, search: Search) -> None:
         if search.n_clusters is not None and len(partition.centers) < search.n_clusters:

@@ -25,13 +25,13 @@ class Landscape(NamedTuple):
 
 def stabilise(count: Floats) -> Floats:
     """Anscombe's square root: a Poisson count becomes a number of variance one."""
-    return 2.0 * np.sqrt(count + 0.375)
+    return np.asarray(2.0 * np.sqrt(count + 0.375))
 
 
 def gaussian_taps(sigma: float) -> Floats:
     """One half of a Gaussian kernel that sums to one, from the middle outwards."""
     taps = np.exp(-0.5 * (np.arange(int(4 * sigma) + 1) / sigma) ** 2)
-    return taps / (2 * taps.sum() - taps[0])
+    return np.asarray(taps / (2 * taps.sum() - taps[0]))
 
 
 def effective_counts(mass: Floats, sigma: Floats) -> Floats:
@@ -92,13 +92,11 @@ def _borders(count: Floats, basin: Ints, steps: NDArray[np.int64]) -> Borders:
         borders = Borders(np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room))
         needed = find_borders(count, basin, steps, *borders)
         if needed <= room:
-            return Borders(*(column[:needed] for column in borders))
+            return Borders(borders.a[:needed], borders.b[:needed], borders.saddle[:needed])
         room = needed
 
 
-def _fall(
-    borders: Borders, height: Floats, threshold: float
-) -> tuple[Ints, NDArray[np.int64], Floats, Borders]:
+def _fall(borders: Borders, height: Floats, threshold: float) -> tuple[Ints, NDArray[np.int64], Floats, Borders]:
     """Let every basin of less prominence than the threshold fall to the neighbour across its highest saddle.
 
     A basin whose highest saddle leads to a higher peak has its prominence there; the others wait until that
@@ -216,7 +214,7 @@ def find_borders(
     b,  # (room,) OUT
     saddle,  # (room,) OUT
 ):
-    """List neighbouring cells of different basins; returns how many pairs there are, and writes those there is room for.
+    """List neighbouring cells of different basins; returns how many pairs there are, and writes as many as fit.
 
     A saddle between two neighbouring cells lies as high as the lower of them.
     """

@@ -103,9 +103,8 @@ def settle(
 
 def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: Threads) -> float:
     """Weighted sum of the squared distances to the own centre."""
-    return sum(
-        threads.map(lambda start, stop: inertia_rows(X, weights, labels, centers, start, stop), row_chunks(len(X)))
-    )
+    parts = threads.map(lambda start, stop: inertia_rows(X, weights, labels, centers, start, stop), row_chunks(len(X)))
+    return float(sum(parts))
 
 
 @kernel
@@ -154,14 +153,13 @@ def assign_few(
                     best[r] = s if closer else best[r]
                     nearest[r] = index if closer else nearest[r]
         for r in range(rows):
-            i = first + r
-            j = np.int32(nearest[r])
-            changed += labels[i] != j
-            labels[i] = j
+            i, own = first + r, np.int32(nearest[r])
+            changed += labels[i] != own
+            labels[i] = own
             w = weights[i] if weighted else 1.0
-            table[j, 0] += w
+            table[own, 0] += w
             for f in range(d):
-                table[j, 1 + f] += w * (X[i, f] - centers[j, f])
+                table[own, 1 + f] += w * (X[i, f] - centers[own, f])
     return changed
 
 
@@ -211,14 +209,13 @@ def assign_many(
                 best[r] = score[r] if closer else best[r]
                 nearest[r] = index if closer else nearest[r]
         for r in range(rows):
-            i = first + r
-            j = np.int32(nearest[r])
-            changed += labels[i] != j
-            labels[i] = j
+            i, own = first + r, np.int32(nearest[r])
+            changed += labels[i] != own
+            labels[i] = own
             w = weights[i] if weighted else 1.0
-            table[j, 0] += w
+            table[own, 0] += w
             for f in range(d):
-                table[j, 1 + f] += w * (block[f, r] + negated[j, f])
+                table[own, 1 + f] += w * (block[f, r] + negated[own, f])
     return changed
 
 

@@ -1,7 +1,7 @@
 """The significant density regions of a set of rows, over at most three axes and a range of bandwidths."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,15 @@ class Regions(NamedTuple):
     threshold: Floats  # (k,) the prominence that chance would reach
     divided: NDArray[np.bool_]  # (k,) a second look cut it off: its prominence and threshold are dips, not heights
 
-    def take(self, which: NDArray[np.bool_]) -> "Regions":
-        return Regions(*(column[which] for column in self))
+    def take(self, which: NDArray[np.bool_] | NDArray[np.integer[Any]]) -> "Regions":
+        """The regions with these indices, or where this mask is true."""
+        return joined([self], which)
+
+
+def joined(parts: Sequence["Regions"], which: Any = slice(None)) -> "Regions":
+    """Regions one after the other, and of these the ones that are wanted."""
+    columns = (np.concatenate(column)[which] for column in zip(*parts, strict=True))
+    return Regions(*columns)
 
 
 class Lens(NamedTuple):
@@ -98,7 +105,7 @@ def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: L
     for r in np.flatnonzero(unresolved):
         inside = _look_inside(X, weights, cell, grid, region, int(r), lens, view.share)
         found.append(inside if inside is not None else regions.take(np.array([r])))
-    return Regions(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return joined(found)
 
 
 def _loosen(grid: Grid, column_ties: list[Ties | None]) -> Floats:
@@ -192,7 +199,7 @@ def _paint(frame: Frame, scales: list[Scale], leaves: list[Leaf]) -> NDArray[np.
 def _describe(grid: Grid, scales: list[Scale], leaves: list[Leaf], region: NDArray[np.int32]) -> Regions:
     n_axes = len(grid.frame.shape)
     number = region + 1  # bincount takes no negative numbers
-    size = np.bincount(number, grid.mass, len(leaves) + 1)[1:]
+    size = np.asarray(np.bincount(number, grid.mass, len(leaves) + 1)[1:], np.float64)
     sums = [np.bincount(number, grid.sums[:, f], len(leaves) + 1)[1:] for f in range(n_axes)]
     peak = [scales[s].frame.middle(scales[s].landscape.peak[[r]])[0] for s, r in leaves]
     return Regions(

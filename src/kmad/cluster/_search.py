@@ -12,7 +12,7 @@ from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._division import divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Floats, Grid, Rows, summarise
 from kmad.cluster._lloyd import Partition, assign, settle, sum_by_label
-from kmad.cluster._regions import Lens, Regions, find_regions
+from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
 
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
@@ -57,7 +57,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     search.tell("first look: %d regions", len(regions.size))
     if search.n_clusters is None:
         return _look_again(ground, regions, search)
-    return Found(_reach(ground, regions, search), regions)
+    return Found(_reach(ground, regions, search.n_clusters, search), regions)
 
 
 def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regions]:
@@ -65,7 +65,7 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
     n, d = X.shape
     threads = search.threads
     tied = not few_distinct(X)
-    ties = find_ties(X) if tied else [None] * d
+    ties: list[Ties | None] = find_ties(X) if tied else [None] * d
     cell = np.empty(n, np.int32)
     if d <= N_AXES:
         grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
@@ -98,9 +98,7 @@ def _whole(mass: float, mean: Floats) -> Regions:
 def _settle(ground: Ground, centers: Floats, search: Search) -> Partition:
     X, weights, threads = ground.X, ground.weights, search.threads
     if ground.grid is None:
-        return settle(
-            X, weights, centers, ground.labels, threads, max_iter=search.max_iter, tol=search.tol
-        )
+        return settle(X, weights, centers, ground.labels, threads, max_iter=search.max_iter, tol=search.tol)
     return settle_on_cells(
         X, weights, ground.grid, ground.labels, centers, threads, max_iter=search.max_iter, tol=search.tol
     )
@@ -130,30 +128,30 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
         if not cuts:
             return Found(partition._replace(n_iter=n_iter), regions)
         of_one_mode.update(key for j, key in enumerate(keys) if j not in cuts)
-        parts = [regions._replace(center=partition.centers).take(np.array([j for j in range(len(keys)) if j not in cuts], int))]
+        whole = np.array([j for j in range(len(keys)) if j not in cuts], dtype=np.int64)
+        parts = [regions._replace(center=partition.centers).take(whole)]
         for j, (division, dip, critical) in cuts.items():
             two = np.ones(2)
             size = division.mass * (partition.mass[j] / division.mass.sum())
             parts.append(Regions(size, division.centers, division.centers, dip * two, critical * two, two > 0))
-        regions = Regions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        regions = joined(parts)
         regions = regions.take(np.argsort(-regions.size, kind="stable"))
         search.tell("looked again: %d regions", len(regions.size))
         _again(ground, search)
 
 
-def _reach(ground: Ground, regions: Regions, search: Search) -> Partition:
+def _reach(ground: Ground, regions: Regions, n_clusters: int, search: Search) -> Partition:
     """Settle with as many clusters as were asked for, or with one for each distinct row where there are fewer."""
-    assert search.n_clusters is not None
     centers, mass = regions.center, regions.size
-    while len(centers) > search.n_clusters:
+    while len(centers) > n_clusters:
         centers, mass = _join(centers, mass)
     n_iter = 0
     while True:
         partition = _settle(ground, centers[np.argsort(-mass, kind="stable")], search)
         n_iter += partition.n_iter
         centers, mass = partition.centers, partition.mass
-        if len(centers) < search.n_clusters:
-            centers, mass = _split(ground, partition, search.n_clusters)
+        if len(centers) < n_clusters:
+            centers, mass = _split(ground, partition, n_clusters)
         if len(centers) == len(partition.centers):
             return partition._replace(n_iter=n_iter)
         _again(ground, search)

@@ -16,14 +16,14 @@ LOPSIDED = 2.5
 
 class Ties(NamedTuple):
     value: Floats  # (m,) distinct values of a column, rising
-    count: Floats  # (m,)
+    mass: Floats  # (m,) how many rows have each
     below: Floats  # (m,) how far the interval of a value reaches down
     above: Floats  # (m,) and up
 
     @property
     def gap(self) -> float:
         """Width of the interval of the average row."""
-        return float(np.average(self.below + self.above, weights=self.count))
+        return float(np.average(self.below + self.above, weights=self.mass))
 
 
 def find_ties(X: NDArray[np.floating[Any]]) -> list[Ties | None]:
@@ -34,7 +34,7 @@ def find_ties(X: NDArray[np.floating[Any]]) -> list[Ties | None]:
 
 def column_ties(column: Floats) -> Ties | None:
     value, count = np.unique(column, return_counts=True)
-    if len(value) < 2 or len(value) > len(column) / 2:
+    if len(value) <= 1 or len(value) > len(column) / 2:
         return None
     gaps = np.diff(value)
     # The gaps go on beyond the ends as they came: those of 1, 2, 3 … on a logarithmic scale widen downwards.
@@ -45,7 +45,7 @@ def column_ties(column: Floats) -> Ties | None:
 
 def _next_gap(gaps: Floats) -> Floats:
     """The gap (1,) before the first of one or two."""
-    return gaps[:1] * np.clip(gaps[0] / gaps[-1], 1 / LOPSIDED, LOPSIDED)
+    return np.asarray(gaps[:1] * np.clip(gaps[0] / gaps[-1], 1 / LOPSIDED, LOPSIDED))
 
 
 def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
@@ -56,7 +56,7 @@ def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
     low = np.maximum(ties.value - ties.below, edges[0])[inside]
     high = np.minimum(ties.value + ties.above, edges[-1])[inside]
     overlap = np.clip(np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1]), 0, None)
-    overlap *= (ties.count[inside] / overlap.sum(axis=1))[:, None]
+    overlap *= (ties.mass[inside] / overlap.sum(axis=1))[:, None]
     matrix = np.zeros((n_cells, n_cells))
     np.add.at(matrix, home[inside], overlap)
     known = matrix.sum(axis=1) > 0
@@ -87,4 +87,4 @@ def few_distinct(X: NDArray[np.floating[Any]]) -> bool:
     sample = X[:: -(-len(X) // SAMPLE_ROWS)]
     if any(len(np.unique(sample[:, f])) > few for f in range(n_features)):
         return False
-    return len(np.unique(sample, axis=0)) <= few
+    return bool(len(np.unique(sample, axis=0)) <= few)
