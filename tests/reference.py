@@ -126,14 +126,24 @@ def dip(curve):
     return min(answers)
 
 
+class Halves(NamedTuple):
+    gain: float  # the fall in inertia
+    means: np.ndarray
+    lead: float  # the least by which a point's own mean led the other, on the way
+
+
 def two_means(points, weights, axis):
-    """Two-means from a cut at the mean along an axis: the fall in inertia and the means, None where a half is empty."""
+    """Two-means from a cut at the mean along an axis; None where a half is empty."""
     center = np.average(points, axis=0, weights=weights)
-    upper = points[:, axis] > center[axis]
-    while upper.any() and not upper.all():
-        means = np.array([np.average(points[side], axis=0, weights=weights[side]) for side in (~upper, upper)])
-        before, upper = upper, (points - means.mean(axis=0)) @ (means[1] - means[0]) > 0
-        if np.array_equal(before, upper):
+    side = points[:, axis] - center[axis]
+    lead = np.inf
+    while (side > 0).any() and not (side > 0).all():
+        upper = side > 0
+        lead = min(lead, np.abs(side).min())
+        means = np.array([np.average(points[half], axis=0, weights=weights[half]) for half in (~upper, upper)])
+        side = (points - means.mean(axis=0)) @ (means[1] - means[0])
+        if np.array_equal(side > 0, upper):
             whole = weights @ ((points - center) ** 2).sum(axis=1)
-            return whole - weights @ squared_distances(points, means).min(axis=1), means
+            gain = whole - weights @ squared_distances(points, means).min(axis=1)
+            return Halves(gain, means, min(lead, np.abs(side).min()))
     return None
