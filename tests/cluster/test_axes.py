@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.strategies import weighted_tables
+
+from kmad import _threads
+from kmad._threads import Threads
+from kmad.cluster._axes import N_AXES, covariance, leading_axes, principal_axes, project
+
+NO_WEIGHTS = np.empty(0)
+MANY = st.integers(1, 6)
+
+
+def covered(X, weights):
+    mean = np.average(X, axis=0, weights=weights if len(weights) else None)
+    with Threads(1) as threads:
+        return covariance(X, weights, mean, threads), mean
+
+
+def stretched(rng, n, spreads):
+    """Rows that are spread along random directions."""
+    directions = np.linalg.qr(rng.normal(size=(len(spreads), len(spreads))))[0]
+    return rng.normal(size=(n, len(spreads))) * spreads @ directions, directions.T
+
+
+@given(table=weighted_tables(rows=st.integers(1, 150), features=MANY))
+def test_covariance_equals_the_product_of_matrices(table):
+    X, weights = table
+    found, mean = covered(X, weights)
+    mass = weights if len(weights) else np.ones(len(X))
+    offset = X - mean
+    expected = (offset * mass[:, None]).T @ offset
+    extent = np.abs(offset).max(axis=0)
+    assert (np.abs(found - expected) <= 1e-13 * mass.sum() * np.outer(extent, extent) + 1e-300).all()
+    assert np.array_equal(found, found.T)
+
+
+def test_covariance_does_not_depend_on_the_threads(monkeypatch):
+    monkeypatch.setattr(_threads, "CHUNK_ROWS", 16)
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(200, 5)), rng.uniform(0.5, 2, 200)
+    axes = np.eye(5)[:, :2]
+    with Threads(1) as one, Threads(2) as two:
+        assert np.array_equal(*[covariance(X, weights, X[0], threads) for threads in (one, two)])
+        assert np.array_equal(*[project(X, X[0], axes, threads) for threads in (one, two)])
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
+def test_principal_axes_are_orthonormal_and_widest_first(d):
+    rng = np.random.default_rng(d)
+    spreads = 2.0 ** -np.arange(d)
+    X, directions = stretched(rng, 2000, spreads)
+    axes = principal_axes(covered(X, NO_WEIGHTS)[0])
+    assert axes.shape == (d, min(d, N_AXES))
+    assert axes.T @ axes == pytest.approx(np.eye(axes.shape[1]))
+    assert (np.diff(np.var(X @ axes, axis=0)) < 0).all()
+    assert np.abs((axes * directions[:, : axes.shape[1]]).sum(axis=0)) == pytest.approx(1, abs=0.02)
+    assert (axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] > 0).all()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_principal_axes_leave_out_what_has_no_extent(rank):
+    rng = np.random.default_rng(rank)
+    X = rng.normal(size=(30, rank)) @ rng.normal(size=(rank, 5)) + 7.0
+    assert principal_axes(covered(X, NO_WEIGHTS)[0]).shape == (5, rank)
+
+
+def test_principal_axes_of_fewer_rows_than_features_span_the_rows():
+    X = np.random.default_rng(0).normal(size=(3, 10))
+    table, mean = covered(X, NO_WEIGHTS)
+    axes = principal_axes(table)
+    assert axes.shape == (10, 2)
+    assert (X - mean) @ axes @ axes.T == pytest.approx(X - mean)
+
+
+@pytest.mark.parametrize("d", [4, 9])
+def test_leading_axes_span_the_principal_ones(d):
+    rng = np.random.default_rng(d)
+    X, _ = stretched(rng, 500, np.array([4.0, 3.0, 2.5, *np.full(d - 3, 0.5)]))
+    table = covered(X, NO_WEIGHTS)[0]
+    principal, leading = principal_axes(table), leading_axes(table)
+    assert leading.T @ leading == pytest.approx(np.eye(N_AXES))
+    assert np.linalg.svd(principal.T @ leading)[1] == pytest.approx(np.ones(N_AXES), abs=1e-6)
+
+
+def test_leading_axes_of_equal_rows_are_axes():
+    axes = leading_axes(np.zeros((5, 5)))
+    assert axes.T @ axes == pytest.approx(np.eye(N_AXES))
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_projection_equals_the_product_of_matrices(q):
+    rng = np.random.default_rng(q)
+    X, mean, axes = rng.normal(size=(50, 6)), rng.normal(size=6), rng.normal(size=(6, q))
+    for typed in (np.float32, np.float64):
+        rows = X.astype(typed)
+        with Threads(1) as threads:
+            place = project(rows, mean, axes, threads)
+        assert place == pytest.approx((rows.astype(float) - mean) @ axes)

@@ -1,0 +1,189 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.asserts import rows
+from tests.strategies import exact_tables
+
+from kmad.cluster import _ties
+from kmad.cluster._grid import plan
+from kmad.cluster._ties import LOPSIDED, column_ties, dither, few_distinct, find_ties, spread
+
+VALUES = [-3.0, -1.0, 0.0, 0.25, 1.0, 2.0, 7.0]
+
+
+def columns(values=(*VALUES, 100.0)):
+    return st.lists(st.sampled_from(values), min_size=2, max_size=25).map(np.array)
+
+
+def tied_columns(**values):
+    return columns(**values).filter(lambda column: column_ties(column) is not None)
+
+
+@given(column=columns())
+def test_ties_are_known_where_values_repeat(column):
+    value, count = np.unique(column, return_counts=True)
+    ties = column_ties(column)
+    assert (ties is None) == (len(value) < 2 or 2 * len(value) > len(column))
+    if ties is not None:
+        assert np.array_equal(ties.value, value)
+        assert np.array_equal(ties.mass, count)
+
+
+@given(column=tied_columns())
+def test_ties_reach_half_way_at_most(column):
+    ties = column_ties(column)
+    gaps = np.diff(ties.value)
+    assert (ties.above[:-1] <= gaps / 2).all()
+    assert (ties.below[1:] <= gaps / 2).all()
+    assert (np.minimum(ties.above, ties.below) > 0).all()
+    assert (np.maximum(ties.above, ties.below) <= LOPSIDED * np.minimum(ties.above, ties.below)).all()
+    assert ties.gap == pytest.approx(ties.mass @ (ties.below + ties.above) / len(column))
+
+
+@given(column=tied_columns())
+def test_ties_mirror_with_the_values(column):
+    ties, mirrored = column_ties(column), column_ties(-column)
+    assert mirrored.below == pytest.approx(ties.above[::-1])
+    assert mirrored.above == pytest.approx(ties.below[::-1])
+
+
+def test_ties_of_whole_numbers_reach_half_way():
+    ties = column_ties(np.repeat(np.arange(5.0), 3))
+    assert np.array_equal(ties.below, np.full(5, 0.5))
+    assert np.array_equal(ties.above, np.full(5, 0.5))
+    assert ties.gap == 1.0
+
+
+def test_ties_do_not_fill_a_true_gap():
+    ties = column_ties(np.repeat([0.0, 1.0, 2.0, 50.0, 51.0, 52.0], 4))
+    assert ties.above[2] == ties.below[3] == LOPSIDED / 2
+    assert ties.below[0] == ties.above[5] == 0.5
+
+
+def test_ties_of_logarithms_of_counts_leave_no_gap():
+    ties = column_ties(np.repeat(np.log(np.arange(1.0, 30)), 3))
+    assert ties.value[:-1] + ties.above[:-1] == pytest.approx(ties.value[1:] - ties.below[1:])
+    assert ties.below[0] > ties.above[0], "below 1 the gaps go on widening"
+
+
+def test_ties_of_two_values_reach_as_far_on_both_sides():
+    ties = column_ties(np.array([0.0, 0.0, 1.0, 1.0]))
+    assert ties.below.tolist() == ties.above.tolist() == [0.5, 0.5]
+
+
+def test_ties_are_found_column_by_column():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 4, 50), rng.normal(size=50), np.ones(50)])
+    counted, smooth, constant = find_ties(X.astype(np.float32))
+    assert np.array_equal(counted.value, np.arange(4))
+    assert smooth is None
+    assert constant is None
+
+
+def test_ties_of_many_rows_come_from_an_even_sample(monkeypatch):
+    monkeypatch.setattr(_ties, "SAMPLE_ROWS", 10)
+    X = np.zeros((95, 1))
+    X[::10, 0] = np.tile([1.0, 2.0], 5)
+    X[5::10] = 3.0
+    (ties,) = find_ties(X)
+    assert ties.value.tolist() == [1.0, 2.0]
+    assert ties.mass.tolist() == [5.0, 5.0]
+
+
+@given(column=tied_columns(), cells=st.sampled_from([4, 30, 200]))
+def test_spread_keeps_the_mass(column, cells):
+    ties = column_ties(column)
+    frame = plan(column[:1] * 0 + column.min(), column[:1] * 0 + column.max(), cells)
+    matrix = spread(ties, int(frame.first[0]), float(frame.width[0]), frame.n_cells)
+    assert matrix.shape == (frame.n_cells, frame.n_cells)
+    assert (matrix >= 0).all()
+    assert matrix.sum(axis=1) == pytest.approx(1)
+    home = frame.locate(ties.value[:, None])
+    unknown = np.setdiff1d(np.arange(frame.n_cells), home)
+    assert np.array_equal(matrix[unknown], np.eye(frame.n_cells)[unknown])
+
+
+@given(column=tied_columns(values=VALUES))
+def test_spread_lays_mass_evenly_over_the_intervals(column):
+    ties = column_ties(column)
+    frame = plan(np.array([column.min()]), np.array([column.max()]), 200)
+    home = frame.locate(ties.value[:, None])
+    matrix = spread(ties, int(frame.first[0]), float(frame.width[0]), frame.n_cells)
+    edges = frame.origin[0] + np.arange(frame.n_cells + 1) * frame.width[0]
+    for c, value, below, above in zip(home, ties.value, ties.below, ties.above, strict=True):
+        low, high = max(value - below, edges[0]), min(value + above, edges[-1])
+        expected = np.diff(np.clip(edges, low, high)) / (high - low)
+        assert matrix[c] == pytest.approx(expected, abs=1e-12)
+
+
+def test_spread_of_whole_numbers_is_smooth():
+    counts = np.repeat(np.arange(8.0), 10)
+    frame = plan(np.array([0.0]), np.array([7.0]), 64)
+    matrix = spread(column_ties(counts), int(frame.first[0]), float(frame.width[0]), frame.n_cells)
+    mass = np.bincount(frame.locate(counts[:, None]), minlength=frame.n_cells) @ matrix
+    assert mass.sum() == pytest.approx(80)
+    assert mass[8:-12] == pytest.approx(np.full(len(mass) - 20, mass[8]))
+
+
+def test_spread_ignores_values_outside_the_frame():
+    ties = column_ties(np.repeat([0.0, 1.0, 2.0, 3.0], 2))
+    matrix = spread(ties, 2, 0.5, 4)
+    assert matrix[0].tolist() == [1, 0, 0, 0]
+    assert matrix[2].tolist() == [0, 0.5, 0.5, 0]
+    assert np.array_equal(matrix[[1, 3]], np.eye(4)[[1, 3]])
+
+
+@given(X=exact_tables(features=st.integers(1, 3)), order=st.randoms(use_true_random=False))
+def test_dither_ignores_the_order_of_rows(X, order):
+    ties = find_ties(X)
+    shuffled = X[order.sample(range(len(X)), len(X))]
+    moved, others = dither(X, ties), dither(shuffled, ties)
+    assert np.array_equal(moved[np.lexsort(moved.T)], others[np.lexsort(others.T)])
+
+
+@given(X=exact_tables(features=st.integers(1, 3)))
+def test_dither_stays_within_the_intervals(X):
+    before, ties = X.copy(), find_ties(X)
+    moved = dither(X, ties)
+    assert np.array_equal(X, before)
+    for f, tied in enumerate(ties):
+        if tied is None:
+            assert np.array_equal(moved[:, f], X[:, f])
+            continue
+        at = np.searchsorted(tied.value, X[:, f])
+        assert (moved[:, f] >= X[:, f] - tied.below[at] - 1e-12).all()
+        assert (moved[:, f] <= X[:, f] + tied.above[at] + 1e-12).all()
+
+
+def test_dither_lays_whole_numbers_evenly():
+    n = rows(6000, 600)
+    X = np.random.default_rng(0).integers(0, 6, (n, 2)).astype(float)
+    moved = dither(X, find_ties(X))
+    for f in range(2):
+        count, _ = np.histogram(moved[:, f], bins=24, range=(-0.5, 5.5))
+        assert count == pytest.approx(np.full(24, n / 24), rel=0.35)
+    assert abs(np.corrcoef((moved - X).T)[0, 1]) < 0.1
+    assert len(np.unique(moved[:, 0])) == n
+
+
+def test_dither_places_a_value_above_all_known_ones():
+    ties = find_ties(np.repeat([0.0, 1.0], 4)[:, None])
+    moved = dither(np.array([[5.0], [1.0]]), ties)
+    assert np.abs(moved - [[5.0], [1.0]]).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("points", "few"),
+    [
+        ([[0.0]], True),
+        ([[0.0], [1.0], [2.0]], True),
+        ([[0.0], [1.0], [2.0], [3.0]], False),
+        ([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]], True),
+        ([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], False),
+        ([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [2.0, 2.0, 0.0], [3.0, 3.0, 0.0]], True),
+        ([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]], False),
+    ],
+)
+def test_few_distinct_counts_distinct_rows(points, few):
+    assert few_distinct(np.repeat(points, 5, axis=0)) == few
