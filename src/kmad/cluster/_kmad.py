@@ -23,8 +23,6 @@ from kmad.cluster._search import Search, find_clusters
 
 log = logging.getLogger("kmad")
 
-NO_WEIGHTS = np.empty(0)
-
 
 class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """K-means based on density: the number of clusters and their first centres come from the data.
@@ -190,7 +188,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             if len(labels) < len(X) or centers.dtype != partition.centers.dtype:
                 # Rows without weight have no label yet, and rounding may have moved a centre past a row.
                 labels = np.full(len(X), -1, np.int32)
-                assign(X, NO_WEIGHTS, centers.astype(np.float64, copy=False), labels, threads)
+                assign(X, centers.astype(np.float64, copy=False), labels, threads)
             total_inertia = inertia(X, weights, labels, centers.astype(np.float64, copy=False), threads)
         self._warn(partition, search)
         self.cluster_centers_ = centers
@@ -329,7 +327,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
     def _nearest(self, X: Rows) -> NDArray[np.int32]:
         labels = np.full(len(X), -1, np.int32)
         with Threads(self.n_jobs) as threads:
-            assign(X, NO_WEIGHTS, self.cluster_centers_.astype(np.float64, copy=False), labels, threads)
+            assign(X, self.cluster_centers_.astype(np.float64, copy=False), labels, threads)
         return labels
 
     def _tell(self, message: str, *values: object) -> None:

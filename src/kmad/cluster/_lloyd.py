@@ -12,7 +12,7 @@ from kmad.cluster._grid import Floats, Rows
 Labels = NDArray[np.int32]
 
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
-BLOCK = 64
+BLOCK = 128
 # Up to this many features, distances come from differences of coordinates; beyond, from products, which are quicker.
 FEW_FEATURES = 3
 
@@ -33,23 +33,33 @@ def by_falling_mass(centers: Floats, mass: Floats) -> NDArray[np.int64]:
     return np.lexsort([*centers.T[::-1], -mass])[: np.count_nonzero(mass)]
 
 
-def assign(X: Rows, weights: Floats, centers: Floats, labels: Labels, threads: Threads) -> tuple[int, Floats]:
-    """Write the nearest centre of every row, the lowest index where two are equally near.
+def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> None:
+    """Write the nearest centre of every row, the lowest index where two are equally near."""
+    _assign(X, np.empty(0), centers, labels, np.empty((0, 1 + X.shape[1])), threads)
 
-    Returns how many labels changed, and mass and sums (k, 1 + d) of the clusters, the sums less those of their centre.
-    """
+
+def assign_and_add(
+    X: Rows, weights: Floats, centers: Floats, labels: Labels, threads: Threads
+) -> tuple[int, Floats, Floats]:
+    """As `assign`; returns how many labels changed, the mass of the clusters and the step (k, d) to their means."""
+    changed, table = _assign(X, weights, centers, labels, np.zeros((len(centers), 1 + X.shape[1])), threads)
+    mass = table[:, 0]
+    return changed, mass, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None]
+
+
+def _assign(
+    X: Rows, weights: Floats, centers: Floats, labels: Labels, empty: Floats, threads: Threads
+) -> tuple[int, Floats]:
     shift = centers.mean(axis=0)
     negated = shift - centers
     half_norms = 0.5 * np.einsum("jf,jf->j", negated, negated)
     few = X.shape[1] <= FEW_FEATURES
 
     def chunk(start: int, stop: int) -> tuple[int, Floats]:
-        table = np.zeros((len(centers), 1 + X.shape[1]))
+        table = empty.copy()
         if few:
-            changed = assign_few(X, weights, centers, start, stop, labels, table)
-        else:
-            changed = assign_many(X, weights, shift, negated, half_norms, start, stop, labels, table)
-        return changed, table
+            return assign_few(X, weights, centers, start, stop, labels, table), table
+        return assign_many(X, weights, shift, negated, half_norms, start, stop, labels, table), table
 
     parts = threads.map(chunk, row_chunks(len(X)))
     return sum(changed for changed, _ in parts), _added([table for _, table in parts])
@@ -83,10 +93,8 @@ def settle(
     seed = np.arange(len(centers))
     labels[:] = -1
     for n_iter in range(1, max_iter + 1):
-        changed, table = assign(X, weights, centers, labels, threads)
-        mass = table[:, 0]
-        shift = table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None]
-        if not changed or (shift**2).sum() <= tol:
+        changed, mass, step = assign_and_add(X, weights, centers, labels, threads)
+        if not changed or (step**2).sum() <= tol:
             order = by_falling_mass(centers, mass)
             if np.array_equal(order, np.arange(len(centers))):
                 return Partition(labels, centers, mass, seed, n_iter, converged=True)
@@ -96,9 +104,9 @@ def settle(
             labels[:] = number[labels]
             centers, seed = centers[order], seed[order]
         else:
-            centers = centers + shift
-    _, table = assign(X, weights, centers, labels, threads)
-    return Partition(labels, centers, table[:, 0], seed, max_iter, converged=False)
+            centers = centers + step
+    _, mass, _ = assign_and_add(X, weights, centers, labels, threads)
+    return Partition(labels, centers, mass, seed, max_iter, converged=False)
 
 
 def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: Threads) -> float:
@@ -115,7 +123,7 @@ def assign_few(
     start,
     stop,
     labels,  # (n,) INOUT
-    table,  # (k, 1 + d) INOUT: mass, and sums of the rows less their centre
+    table,  # (k, 1 + d) or (0, 1 + d) INOUT: mass, and sums of the rows less their centre, where there is room
 ):
     """Write the nearest centre of rows start to stop and add them up; returns how many labels changed.
 
@@ -123,15 +131,19 @@ def assign_few(
     """
     d = X.shape[1]
     n_clusters = len(centers)
-    weighted = weights.shape[0] > 0
-    block = np.zeros((3, BLOCK))
+    weighted, added = weights.shape[0] > 0, table.shape[0] > 0
+    # One array for each feature: an index into a block of several is not known to be in it, and stops the vectors.
+    x0, x1, x2 = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK)
     best, nearest = np.empty(BLOCK), np.empty(BLOCK)
     changed = 0
     for first in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - first)
         for r in range(rows):
-            for f in range(d):
-                block[f, r] = X[first + r, f]
+            x0[r] = X[first + r, 0]
+            if d > 1:
+                x1[r] = X[first + r, 1]
+            if d > 2:
+                x2[r] = X[first + r, 2]
         best[:] = np.inf
         nearest[:] = 0.0
         for j in range(n_clusters):
@@ -142,13 +154,13 @@ def assign_few(
             # The index is a float so that it moves in the lanes of the distances.
             if d == 3:
                 for r in range(BLOCK):
-                    s = (block[0, r] - c0) ** 2 + (block[1, r] - c1) ** 2 + (block[2, r] - c2) ** 2
+                    s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2 + (x2[r] - c2) ** 2
                     closer = s < best[r]
                     best[r] = s if closer else best[r]
                     nearest[r] = index if closer else nearest[r]
             else:
                 for r in range(BLOCK):
-                    s = (block[0, r] - c0) ** 2 + (block[1, r] - c1) ** 2
+                    s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2
                     closer = s < best[r]
                     best[r] = s if closer else best[r]
                     nearest[r] = index if closer else nearest[r]
@@ -156,10 +168,11 @@ def assign_few(
             i, own = first + r, np.int32(nearest[r])
             changed += labels[i] != own
             labels[i] = own
-            w = weights[i] if weighted else 1.0
-            table[own, 0] += w
-            for f in range(d):
-                table[own, 1 + f] += w * (X[i, f] - centers[own, f])
+            if added:
+                w = weights[i] if weighted else 1.0
+                table[own, 0] += w
+                for f in range(d):
+                    table[own, 1 + f] += w * (X[i, f] - centers[own, f])
     return changed
 
 
@@ -173,12 +186,12 @@ def assign_many(
     start,
     stop,
     labels,  # (n,) INOUT
-    table,  # (k, 1 + d) INOUT: mass, and sums of the rows less their centre
+    table,  # (k, 1 + d) or (0, 1 + d) INOUT: mass, and sums of the rows less their centre, where there is room
 ):
     """Write the nearest centre of rows start to stop and add them up; returns how many labels changed."""
     d = X.shape[1]
     n_clusters = len(negated)
-    weighted = weights.shape[0] > 0
+    weighted, added = weights.shape[0] > 0, table.shape[0] > 0
     block = np.zeros((d, BLOCK))
     score, best, nearest = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     changed = 0
@@ -195,13 +208,14 @@ def assign_many(
             f = 0
             while f + 4 <= d:
                 c0, c1, c2, c3 = negated[j, f], negated[j, f + 1], negated[j, f + 2], negated[j, f + 3]
+                x0, x1, x2, x3 = block[f], block[f + 1], block[f + 2], block[f + 3]
                 for r in range(BLOCK):
-                    score[r] += block[f, r] * c0 + block[f + 1, r] * c1 + block[f + 2, r] * c2 + block[f + 3, r] * c3
+                    score[r] += x0[r] * c0 + x1[r] * c1 + x2[r] * c2 + x3[r] * c3
                 f += 4
             while f < d:
-                c0 = negated[j, f]
+                c0, x0 = negated[j, f], block[f]
                 for r in range(BLOCK):
-                    score[r] += block[f, r] * c0
+                    score[r] += x0[r] * c0
                 f += 1
             index = float(j)
             for r in range(BLOCK):
@@ -212,10 +226,11 @@ def assign_many(
             i, own = first + r, np.int32(nearest[r])
             changed += labels[i] != own
             labels[i] = own
-            w = weights[i] if weighted else 1.0
-            table[own, 0] += w
-            for f in range(d):
-                table[own, 1 + f] += w * (block[f, r] + negated[own, f])
+            if added:
+                w = weights[i] if weighted else 1.0
+                table[own, 0] += w
+                for f in range(d):
+                    table[own, 1 + f] += w * (block[f, r] + negated[own, f])
     return changed
 
 

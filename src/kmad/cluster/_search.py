@@ -83,7 +83,7 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
         lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
         _, regions = find_regions(place, weights, cell, lens)
         if len(regions.size) > 1:
-            assign(place, weights, regions.center, cell, threads)
+            assign(place, regions.center, cell, threads)
             size, centers = sum_by_label(X, weights, cell, len(regions.size), threads)
             peak = means[0] + regions.peak @ axes.T
             return ground, regions._replace(size=size, center=centers, peak=peak).take(size > 0)
