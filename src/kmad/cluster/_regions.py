@@ -87,10 +87,20 @@ def prominence_threshold(n_axes: int, resolvable: float, significance: float) ->
 
 def find_regions(X: Rows, weights: Floats, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
     """Look at all rows of X (n, q <= 3); the cell of each row in the grid is written to `cell`."""
-    frame = plan(*bounds(X, lens.threads), max_cells(X.shape[1], len(X)))
+    frame = _frame(X, lens)
     grid = summarise(X, weights, frame, cell, lens.threads)
     everywhere = View(np.full(X.shape[1], np.inf), 1.0, lambda peak: np.ones(len(peak), bool))
     return grid, _look(X, weights, cell, grid, lens, everywhere)
+
+
+def _frame(X: Rows, lens: Lens) -> Frame:
+    """The finest frame over the rows, and over the intervals that tied values stand for."""
+    low, high = bounds(X, lens.threads)
+    for f, ties in enumerate(lens.ties):
+        if ties is not None:
+            low[f] -= ties.below[0]
+            high[f] += ties.above[-1]
+    return plan(low, high, max_cells(X.shape[1], len(X)))
 
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
@@ -254,7 +264,9 @@ def _look_inside(
     box[tuple(sides)] = True
     rows = np.flatnonzero(box.ravel()[cell])
     X, weights = X[rows], weights[rows] if len(weights) else weights
-    finer = plan(*bounds(X, lens.threads), max_cells(X.shape[1], len(X)))
+    # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
+    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
+    finer = _frame(X, closer)
     if not np.any(finer.width < frame.width):
         return None
 
@@ -266,8 +278,6 @@ def _look_inside(
 
     inside_cell = np.empty(len(X), np.int32)
     inside_grid = summarise(X, weights, finer, inside_cell, lens.threads)
-    # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
-    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
     view = View(SIGMAS[0] * frame.width, share * len(rows) / len(cell), holds)
     inside = _look(X, weights, inside_cell, inside_grid, closer, view)
     return inside if len(inside.size) > 1 else None
