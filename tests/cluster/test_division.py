@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tests import reference
+from tests.asserts import rows
+from tests.strategies import tables
+
+from kmad._threads import Threads
+from kmad.cluster import _division
+from kmad.cluster._dip import dip_along
+from kmad.cluster._division import MIN_ROWS, cut_at_valley, dip_critical, divide_clusters, halve, sample_clusters
+from kmad.cluster._ties import find_ties
+
+NO_WEIGHTS = np.empty(0)
+
+
+def clusters_of(*parts, weights=NO_WEIGHTS):
+    labels = np.repeat(np.arange(len(parts), dtype=np.int32), list(map(len, parts)))
+    return sample_clusters(np.concatenate(parts), weights, labels, len(parts), np.ones(len(parts), bool))
+
+
+def divided(*parts, ties=None, significance=0.01):
+    sample = clusters_of(*parts)
+    with Threads(1) as threads:
+        return divide_clusters(sample, ties or [None] * parts[0].shape[1], significance, threads)
+
+
+def two_modes(rng, n, d, distance=8.0):
+    part = rng.normal(size=(n, d))
+    part[: n // 3, -1] += distance
+    return part
+
+
+@given(data=st.data(), n=st.integers(1, 40), most=st.sampled_from([1, 3, 100]))
+def test_sample_takes_every_so_many_rows_of_the_wanted_clusters(data, n, most):
+    labels = data.draw(arrays(np.int32, n, elements=st.integers(0, 3)))
+    wanted = np.array(data.draw(st.tuples(*[st.booleans()] * 4)))
+    X = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
+    weights = data.draw(st.sampled_from([NO_WEIGHTS, 1.0 + np.arange(n)]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_division, "SAMPLE_ROWS", most)
+        sample = sample_clusters(X, weights, labels, 4, wanted)
+    assert sample.rows.dtype == np.float64
+    for j in range(4):
+        own = np.flatnonzero(labels == j) if wanted[j] else np.empty(0, int)
+        taken = own[:: -(-len(own) // most)] if len(own) else own
+        assert len(taken) <= most
+        part, mass = sample.part(j)
+        assert np.array_equal(part, X[taken])
+        assert np.array_equal(mass, weights[taken] if len(weights) else np.ones(len(taken)))
+
+
+@given(X=tables(rows=st.integers(1, 20)))
+def test_halve_lowers_the_inertia_by_its_gain(X):
+    weights = 1.0 + np.arange(len(X)) % 3
+    cut = halve(X, weights)
+    extent = np.ptp(X, axis=0).max()
+    if cut is None:
+        assert extent < 1e-100 or extent < 1e-12 * np.abs(X).max()
+        return
+    assert cut.gain > 0
+    assert cut.mass.min() > 0
+    assert cut.mass.sum() == weights.sum()
+    mean = np.average(X, axis=0, weights=weights)
+    size = weights.sum() * extent
+    assert np.abs(cut.mass @ (cut.centers - mean)).max() <= 1e-9 * size + 1e-12 * weights.sum() * np.abs(X).max()
+    before = reference.squared_distances(X, mean[None])[:, 0]
+    after = reference.squared_distances(X, cut.centers).min(axis=1)
+    # Every row may have moved on to the nearer mean, which lowers the inertia further.
+    rounding = 1e-9 * size * extent + 1e-14 * size * np.abs(X).max()
+    assert weights @ (before - after) >= cut.gain - rounding
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 8])
+def test_halve_cuts_between_two_groups(d):
+    rng = np.random.default_rng(d)
+    X = rng.normal(size=(60, d))
+    X[:20] += 9 / np.sqrt(d)
+    weights = rng.uniform(0.5, 2, 60)
+    cut = halve(X, weights)
+    groups = [slice(20), slice(20, 60)]
+    expected = np.array([np.average(X[group], axis=0, weights=weights[group]) for group in groups])
+    order = np.argsort(cut.centers[:, 0])[::-1]
+    assert cut.centers[order] == pytest.approx(expected)
+    assert cut.mass[order] == pytest.approx([weights[group].sum() for group in groups])
+
+
+@pytest.mark.parametrize("d", [1, 3, 5])
+def test_halve_of_equal_rows_is_none(d):
+    assert halve(np.full((6, d), 0.1), np.full(6, 0.3)) is None
+
+
+def test_critical_dip_rises_as_chance_is_given_less_room():
+    critical = [dip_critical(significance) for significance in (0.5, 0.1, 0.01, 1e-4)]
+    assert (np.diff(critical) > 0).all()
+
+
+def test_critical_dip_is_seldom_reached_by_even_rows():
+    rng = np.random.default_rng(0)
+    samples, n = rows(1000, 30), rows(400, 100)
+    weights, line, curve = np.ones(n), np.ones(1), np.empty(513)
+    dips = np.array([dip_along(rng.uniform(size=(n, 1)), weights, 0, n, line, curve) for _ in range(samples)])
+    for significance in (0.2, 0.05, 0.01):
+        assert (dips > dip_critical(significance)).mean() <= significance + 3 * np.sqrt(significance / samples)
+    assert dips.max() > 0.7 * dip_critical(0.05)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
+def test_division_cuts_the_clusters_of_two_modes_alone(d):
+    rng = np.random.default_rng(d)
+    n = rows(600, 90)
+    parts = [rng.normal(size=(n, d)), two_modes(rng, n, d), rng.uniform(size=(n, d)), two_modes(rng, n, d)]
+    cuts = divided(*parts)
+    assert sorted(cuts) == [1, 3]
+    for j, (division, dip, critical) in cuts.items():
+        assert dip > critical
+        assert sorted(division.mass) == pytest.approx([n // 3, n - n // 3], abs=2)
+        low, high = sorted(division.centers[:, -1])
+        assert low == pytest.approx(parts[j][n // 3 :, -1].mean(), abs=0.1)
+        assert high == pytest.approx(parts[j][: n // 3, -1].mean(), abs=0.1)
+
+
+def test_division_finds_two_modes_of_a_narrow_feature():
+    # Three wide features fill the principal axes: the two modes show along their own feature alone.
+    rng = np.random.default_rng(0)
+    part = rng.uniform(-30, 30, size=(rows(600, 120), 5))
+    part[:, 4] = rng.normal(size=len(part)) * 0.3 + 3 * (np.arange(len(part)) % 2)
+    ((division, _, _),) = divided(part).values()
+    assert sorted(division.centers[:, 4]) == pytest.approx([0, 3], abs=0.2)
+    assert division.mass == pytest.approx([len(part) / 2] * 2)
+
+
+def test_division_leaves_counts_whole():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(3.0, size=(rows(3000, 400), 2)).astype(float)
+    assert divided(counts, ties=find_ties(counts)) == {}
+    assert divided(counts[:, :1] * 10) != {}, "not known to be counts, they are spikes"
+
+
+def test_division_leaves_a_few_rows_whole():
+    part = np.repeat([[0.0], [100.0]], 4, axis=0)
+    assert divided(part, significance=0.5) != {}
+    assert divided(part[1:], significance=0.5) == {}
+    assert len(part) == MIN_ROWS
+
+
+def test_division_leaves_equal_and_unwanted_rows_whole():
+    rng = np.random.default_rng(0)
+    equal, split = np.full((20, 4), 3.0), two_modes(rng, 90, 4)
+    assert sorted(divided(equal, split)) == [1]
+    labels = np.repeat([0, 1], [20, 90]).astype(np.int32)
+    sample = sample_clusters(np.concatenate([equal, split]), NO_WEIGHTS, labels, 2, np.array([True, False]))
+    with Threads(1) as threads:
+        assert divide_clusters(sample, [None] * 4, 0.01, threads) == {}
+
+
+def test_valley_before_a_row_of_hardly_any_weight_is_none():
+    along = np.append(np.zeros(19), 1.0)
+    weights = np.append(np.ones(19), 0.01)
+    assert cut_at_valley(along[:, None], weights, along) is None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_valley_lies_between_the_modes(share):
+    rng = np.random.default_rng(0)
+    n = 400
+    along = np.where(np.arange(n) < share * n, rng.normal(0, 1, n), rng.normal(9, 2, n))
+    table = np.column_stack([along, np.arange(n)])
+    division = cut_at_valley(table, np.ones(n), along)
+    assert division.mass == pytest.approx([share * n, n - share * n], abs=2)
+    assert division.centers[:, 0] == pytest.approx([0, 9], abs=0.5)
+
+
+def test_valley_counts_weights():
+    along = np.concatenate([np.linspace(0, 1, 40), np.linspace(5, 6, 40)])
+    weights = np.repeat([1.0, 3.0], 40)
+    division = cut_at_valley(along[:, None], weights, along)
+    assert division.mass.tolist() == [40.0, 120.0]
+    assert division.centers[:, 0] == pytest.approx([0.5, 5.5])

@@ -1,0 +1,196 @@
+"""The two ways to settle, on rows and on cells, are held to the same properties."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tests import reference
+from tests.asserts import rows
+from tests.strategies import centers_among, weighted_tables
+
+from kmad import _threads
+from kmad._threads import Threads
+from kmad.cluster._cells import settle_on_cells
+from kmad.cluster._grid import bounds, max_cells, plan, summarise
+from kmad.cluster._lloyd import assign, inertia, settle, sum_by_label
+
+NO_WEIGHTS = np.empty(0)
+
+
+def settle_rows(X, weights, centers, *, n_jobs=1, max_iter=300, tol=0.0):
+    labels = np.empty(len(X), np.int32)
+    with Threads(n_jobs) as threads:
+        return settle(X, weights, centers, labels, threads, max_iter=max_iter, tol=tol)
+
+
+def settle_cells(X, weights, centers, *, n_jobs=1, max_iter=300, tol=0.0):
+    cell = np.empty(len(X), np.int32)
+    with Threads(n_jobs) as threads:
+        frame = plan(*bounds(X, threads), max_cells(X.shape[1], len(X)))
+        grid = summarise(X, weights, frame, cell, threads)
+        return settle_on_cells(X, weights, grid, cell, centers, threads, max_iter=max_iter, tol=tol)
+
+
+both = pytest.mark.parametrize(
+    ("way", "features"), [(settle_rows, [1, 2, 3, 4, 7]), (settle_cells, [1, 2, 3])], ids=["rows", "cells"]
+)
+
+
+def assert_settled(partition, X, weights):
+    """Rows are at a nearest centre, the first of several, and centres are means, by falling mass."""
+    labels, centers = partition.labels, partition.centers
+    mass = weights if len(weights) else np.ones(len(X))
+    assert partition.converged
+    assert partition.n_iter >= 1
+    assert labels.dtype == np.int32
+    assert np.array_equal(partition.mass, np.bincount(labels, mass, len(centers)))
+    assert partition.mass.min() > 0
+    assert (np.diff(partition.mass) <= 0).all()
+    with Threads(1) as threads:
+        again = np.empty_like(labels)
+        assign(X, centers, again, threads)
+    assert np.array_equal(labels, again)
+    distance = reference.squared_distances(X, centers)
+    extent, size = np.ptp(X, axis=0).max(), np.abs(X).max()
+    rounding = 1e-12 * extent + 4 * np.finfo(float).eps * size
+    least = distance.min(axis=1)
+    assert (distance[np.arange(len(X)), labels] <= least + rounding * extent).all()
+    for j in range(len(centers)):
+        mean = np.average(X[labels == j], axis=0, weights=mass[labels == j])
+        assert (np.abs(centers[j] - mean) <= rounding).all()
+
+
+@both
+@given(data=st.data())
+def test_settled_clusters_are_a_fixed_point(way, features, data):
+    X, weights = data.draw(weighted_tables(features=st.sampled_from(features)))
+    centers = data.draw(centers_among(X))
+    partition = way(X, weights, centers)
+    assert_settled(partition, X, weights)
+    assert len(partition.seed) == len(partition.centers) == len(set(partition.seed.tolist())) <= len(centers)
+    mass = weights if len(weights) else np.ones(len(X))
+    before = mass @ reference.squared_distances(X, centers).min(axis=1)
+    after = mass @ reference.squared_distances(X, partition.centers).min(axis=1)
+    rounding = 1e-9 * np.ptp(X, axis=0).max() + 1e-14 * np.abs(X).max()
+    assert after <= before + mass.sum() * rounding * (np.ptp(X, axis=0).max() + rounding)
+
+
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 7), n=st.integers(7, 60), spread=st.sampled_from([0.1, 1.0]))
+def test_settled_rows_are_those_of_lloyd(seed, k, n, spread):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 1 + seed % 7)) + rng.integers(-2, 3, (n, 1)) / spread
+    weights = [NO_WEIGHTS, rng.uniform(0.1, 3, n)][seed // 10 % 2]
+    partition = settle_rows(X, weights, X[:k])
+    expected = reference.kmeans(X, weights if len(weights) else np.ones(n), X[:k])
+    assume(expected.lead > 1e-9)
+    assert np.array_equal(partition.seed[partition.labels], expected.labels)
+    assert partition.centers == pytest.approx(expected.centers[partition.seed])
+
+
+@given(seed=st.integers(0, 10_000), k=st.integers(2, 4), n=st.integers(9, 60))
+def test_settled_cells_and_rows_agree_on_clear_groups(seed, k, n):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n, 1 + seed % 3)) + 9.0 * (np.arange(n) % k)[:, None]
+    weights = [NO_WEIGHTS, rng.uniform(0.1, 3, n)][seed // 10 % 2]
+    by_cells, by_rows = settle_cells(X, weights, X[:k]), settle_rows(X, weights, X[:k])
+    assert np.array_equal(by_cells.labels, by_rows.labels)
+    assert np.array_equal(by_cells.seed, by_rows.seed)
+    assert by_cells.centers == pytest.approx(by_rows.centers)
+
+
+@both
+def test_settled_clusters_of_clear_groups_are_the_groups(way, features):
+    for d in features:
+        rng = np.random.default_rng(d)
+        group = np.sort(rng.integers(0, 3, 90))
+        X = 10.0 * group[:, None] + rng.normal(size=(90, d))
+        for typed in (np.float32, np.float64):
+            partition = way(X.astype(typed), NO_WEIGHTS, X[[0, 45, 89]])
+            assert np.array_equal(partition.seed[partition.labels], group)
+
+
+@both
+def test_settled_clusters_leave_out_centers_without_rows(way, features):
+    for d in features:
+        X = np.repeat([np.zeros(d), np.ones(d)], [2, 3], axis=0)
+        far = np.full((1, d), 1000.0)
+        partition = way(X, NO_WEIGHTS, np.concatenate([far, X[:1], far + 1, X[-1:]]))
+        assert partition.seed.tolist() == [3, 1]
+        assert partition.labels.tolist() == [1, 1, 0, 0, 0]
+        assert partition.mass.tolist() == [3.0, 2.0]
+
+
+@both
+def test_settled_clusters_on_one_point_go_to_the_first(way, features):
+    for d in features:
+        X = np.repeat([np.zeros(d), np.ones(d)], 4, axis=0)
+        partition = way(X, NO_WEIGHTS, X[[0, 0, 4, 4]])
+        assert partition.seed.tolist() == [0, 2]
+        assert partition.labels.tolist() == [0] * 4 + [1] * 4
+
+
+@both
+def test_settling_does_not_depend_on_the_threads(way, features, monkeypatch):
+    monkeypatch.setattr(_threads, "CHUNK_ROWS", 32)
+    n = rows(3000, 300)
+    for d in features:
+        rng = np.random.default_rng(d)
+        X, weights = rng.normal(size=(n, d)), rng.uniform(0.5, 2, n)
+        assert len(_threads.row_chunks(n)) > 5
+        one, two = (way(X, weights, X[:5], n_jobs=n_jobs) for n_jobs in (1, 2))
+        for a, b in zip(one, two, strict=True):
+            assert np.array_equal(a, b)
+
+
+@both
+def test_settling_stops_at_max_iter(way, features):
+    rng = np.random.default_rng(0)
+    for d in features:
+        X = rng.uniform(size=(200, d))
+        partition = way(X, NO_WEIGHTS, X[:6], max_iter=2)
+        assert not partition.converged
+        assert partition.n_iter == 2
+        assert np.array_equal(partition.mass, np.bincount(partition.labels, minlength=6))
+        with Threads(1) as threads:
+            nearest = np.empty(200, np.int32)
+            assign(X, partition.centers, nearest, threads)
+        assert np.array_equal(partition.labels, nearest)
+
+
+@both
+def test_settling_stops_at_a_small_shift(way, features):
+    rng = np.random.default_rng(0)
+    for d in features:
+        X = rng.uniform(size=(300, d))
+        exact, near = (way(X, NO_WEIGHTS, X[:6], tol=tol) for tol in (0.0, 1e-2))
+        assert near.converged
+        assert near.n_iter < exact.n_iter
+        assert (np.diff(near.mass) <= 0).all()
+
+
+@given(data=st.data())
+def test_sums_by_label_equal_the_mean_of_each_cluster(data):
+    X, weights = data.draw(weighted_tables())
+    labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(X), max_size=len(X))), np.int32)
+    with Threads(1) as threads:
+        mass, means = sum_by_label(X, weights, labels, 3, threads)
+    each = weights if len(weights) else np.ones(len(X))
+    assert np.array_equal(mass, np.bincount(labels, each, 3))
+    assert np.isnan(means[mass == 0]).all()
+    for j in np.flatnonzero(mass):
+        expected = np.average(X[labels == j], axis=0, weights=each[labels == j])
+        assert means[j] == pytest.approx(expected, rel=1e-12, abs=1e-12 * np.ptp(X, axis=0).max() + 1e-300)
+
+
+@given(data=st.data())
+def test_inertia_equals_the_sum_of_squared_distances(data):
+    X, weights = data.draw(weighted_tables(rows=st.integers(1, 70)))
+    centers = data.draw(centers_among(X))
+    with Threads(1) as threads:
+        labels = np.full(len(X), -1, np.int32)
+        assign(X, centers, labels, threads)
+        found = inertia(X, weights, labels, centers, threads)
+    expected = reference.squared_distances(X, centers)[np.arange(len(X)), labels] @ (
+        weights if len(weights) else np.ones(len(X))
+    )
+    assert found == pytest.approx(expected, rel=1e-12)
