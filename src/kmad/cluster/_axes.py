@@ -77,7 +77,8 @@ def add_products(
                 scaled[f, r] = w * block[f, r]
         # A last block that is not full still holds rows of the one before.
         for r in range(rows, BLOCK):
-            scaled[:, r] = 0.0
+            for f in range(d):
+                scaled[f, r] = 0.0
         for f in range(d):
             for g in range(f, d):
                 s = 0.0

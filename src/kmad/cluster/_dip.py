@@ -92,48 +92,44 @@ def best_halves(
     stop,
     cut,  # (2, 3) OUT: means of the two halves
 ):
-    """Two-means of the points start to stop, the best of a start along each axis; returns the fall in inertia."""
-    all_mass = 0.0
-    all_sum = np.zeros(3)
+    """Two-means of the points start to stop, the best of a start along each axis; returns the fall in inertia.
+
+    All in single numbers: expressions of arrays of three would cost seconds to compile.
+    """
+    mass, all0, all1, all2 = 0.0, 0.0, 0.0, 0.0
     for i in range(start, stop):
-        all_mass += weights[i]
-        for f in range(3):
-            all_sum[f] += weights[i] * place[i, f]
+        mass += weights[i]
+        all0 += weights[i] * place[i, 0]
+        all1 += weights[i] * place[i, 1]
+        all2 += weights[i] * place[i, 2]
     best = 0.0
-    middle, step, upper_sum = np.empty(3), np.empty(3), np.empty(3)
     for axis in range(3):
-        middle[:] = all_sum / all_mass
-        step[:] = 0.0
-        step[axis] = 1.0
-        before, gain = -1.0, 0.0
+        step0, step1, step2 = 1.0 if axis == 0 else 0.0, 1.0 if axis == 1 else 0.0, 1.0 if axis == 2 else 0.0
+        middle = (step0 * all0 + step1 * all1 + step2 * all2) / mass
+        before = -1.0
         for _ in range(MAX_HALVINGS):
-            upper_mass = 0.0
-            upper_sum[:] = 0.0
+            up, up0, up1, up2 = 0.0, 0.0, 0.0, 0.0
             for i in range(start, stop):
-                side = (
-                    (place[i, 0] - middle[0]) * step[0]
-                    + (place[i, 1] - middle[1]) * step[1]
-                    + (place[i, 2] - middle[2]) * step[2]
-                )
+                along = place[i, 0] * step0 + place[i, 1] * step1 + place[i, 2] * step2
                 # No branch: which side a point lies on cannot be predicted.
-                w = weights[i] if side > 0.0 else 0.0
-                upper_mass += w
-                upper_sum[0] += w * place[i, 0]
-                upper_sum[1] += w * place[i, 1]
-                upper_sum[2] += w * place[i, 2]
-            lower_mass = all_mass - upper_mass
-            if upper_mass <= 0.0 or lower_mass <= 0.0 or upper_mass == before:
+                w = weights[i] if along > middle else 0.0
+                up += w
+                up0 += w * place[i, 0]
+                up1 += w * place[i, 1]
+                up2 += w * place[i, 2]
+            down = mass - up
+            if up <= 0.0 or down <= 0.0 or up == before:
                 break
-            before = upper_mass
-            upper = upper_sum / upper_mass
-            lower = (all_sum - upper_sum) / lower_mass
-            step[:] = upper - lower
-            middle[:] = (upper + lower) / 2
-            gain = upper_mass * lower_mass / all_mass * (step * step).sum()
-        if gain > best:
-            best = gain
-            cut[0] = middle - step / 2
-            cut[1] = middle + step / 2
+            before = up
+            high0, high1, high2 = up0 / up, up1 / up, up2 / up
+            low0, low1, low2 = (all0 - up0) / down, (all1 - up1) / down, (all2 - up2) / down
+            step0, step1, step2 = high0 - low0, high1 - low1, high2 - low2
+            middle = ((high0 + low0) * step0 + (high1 + low1) * step1 + (high2 + low2) * step2) / 2
+            gain = up * down / mass * (step0 * step0 + step1 * step1 + step2 * step2)
+            if gain > best:
+                best = gain
+                cut[0, 0], cut[0, 1], cut[0, 2] = low0, low1, low2
+                cut[1, 0], cut[1, 1], cut[1, 2] = high0, high1, high2
     return best
 
 
@@ -143,26 +139,28 @@ def dip_along(
     weights,  # (m,) IN
     start,
     stop,
-    line,  # (p,) IN
+    feature,
+    line,  # (3,) IN: the line to look along, or empty for that of the feature
     curve,  # (bins + 1,) scratch
 ):
     """The dip of the points start to stop along a line, times the square root of their mass."""
     n_bins = len(curve) - 1
     low, high, mass = np.inf, -np.inf, 0.0
     for i in range(start, stop):
-        at = 0.0
-        for f in range(len(line)):
-            at += place[i, f] * line[f]
+        at = place[i, feature]
+        if len(line):
+            at = place[i, 0] * line[0] + place[i, 1] * line[1] + place[i, 2] * line[2]
         low, high = min(low, at), max(high, at)
         mass += weights[i]
     if not high > low:
         return 0.0
     scale = n_bins / (high - low)
-    curve[:] = 0.0
+    for b in range(n_bins + 1):
+        curve[b] = 0.0
     for i in range(start, stop):
-        at = 0.0
-        for f in range(len(line)):
-            at += place[i, f] * line[f]
+        at = place[i, feature]
+        if len(line):
+            at = place[i, 0] * line[0] + place[i, 1] * line[1] + place[i, 2] * line[2]
         curve[1 + min(int((at - low) * scale), n_bins - 1)] += weights[i] / mass
     for b in range(n_bins):
         curve[b + 1] += curve[b]
@@ -174,17 +172,17 @@ def dips_along_halves(
     place,  # (m, 3) IN
     weights,  # (m,) IN
     starts,  # (k + 1,) IN: the points of each cluster
-    first,
-    last,
+    j,
     dips,  # (k,) OUT: square root of the mass times the dip along the line that joins the two means
     cuts,  # (k, 2, 3) OUT: those means
 ):
-    """Try clusters first to last along the line that divides each best."""
-    curve = np.empty(N_BINS + 1)
-    for j in range(first, last):
-        dips[j] = 0.0
-        if best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
-            dips[j] = dip_along(place, weights, starts[j], starts[j + 1], cuts[j, 1] - cuts[j, 0], curve)
+    """Try cluster j along the line that divides it best."""
+    curve, line = np.empty(N_BINS + 1), np.empty(3)
+    dips[j] = 0.0
+    if best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
+        for f in range(3):
+            line[f] = cuts[j, 1, f] - cuts[j, 0, f]
+        dips[j] = dip_along(place, weights, starts[j], starts[j + 1], 0, line, curve)
 
 
 @kernel
@@ -192,13 +190,10 @@ def dips_along_features(
     rows,  # (m, d) IN
     weights,  # (m,) IN
     starts,  # (k + 1,) IN
-    first,
-    last,
+    j,
     dips,  # (k, d) OUT
 ):
-    """Try clusters first to last along every feature."""
-    curve = np.empty(N_BINS + 1)
-    one = np.ones(1)
-    for j in range(first, last):
-        for f in range(rows.shape[1]):
-            dips[j, f] = dip_along(rows[:, f : f + 1], weights, starts[j], starts[j + 1], one, curve)
+    """Try cluster j along every feature."""
+    curve, line = np.empty(N_BINS + 1), np.empty(0)
+    for f in range(rows.shape[1]):
+        dips[j, f] = dip_along(rows, weights, starts[j], starts[j + 1], f, line, curve)

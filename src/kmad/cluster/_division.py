@@ -112,13 +112,13 @@ def divide_clusters(
             place[inside] = _place(smooth[inside], sample.weights[inside])
     one_each = [(j, j + 1) for j in range(n_clusters)]
     dips, cuts = np.empty(n_clusters), np.zeros((n_clusters, 2, 3))
-    threads.map(lambda a, b: dips_along_halves(place, sample.weights, sample.starts, a, b, dips, cuts), one_each)
+    threads.map(lambda j, _: dips_along_halves(place, sample.weights, sample.starts, j, dips, cuts), one_each)
     critical = dip_critical(significance)
     by_feature = np.zeros((n_clusters, 0))
     if d > N_AXES:
         critical = dip_critical(significance / 2)
         by_feature = np.empty((n_clusters, d))
-        threads.map(lambda a, b: dips_along_features(smooth, sample.weights, sample.starts, a, b, by_feature), one_each)
+        threads.map(lambda j, _: dips_along_features(smooth, sample.weights, sample.starts, j, by_feature), one_each)
     found = {}
     for j in range(n_clusters):
         inside = slice(sample.starts[j], sample.starts[j + 1])
@@ -180,7 +180,9 @@ def take_every(
     rows,  # (m,) OUT
 ):
     """Take the first row of every cluster, and every stride-th after it."""
-    wait = np.where(stride > 0, 0, -1)
+    wait = np.empty(len(stride), np.int64)
+    for j in range(len(stride)):
+        wait[j] = 0 if stride[j] > 0 else -1
     for i in range(len(labels)):
         j = labels[i]
         if wait[j] == 0:

@@ -148,8 +148,9 @@ def bound_lanes(
     lanes,  # (2, LANES) OUT: least and greatest of every LANES-th value
 ):
     """Least and greatest values, LANES apart: the inner loop then has no carried minimum and runs in vectors."""
-    lanes[0, :] = np.inf
-    lanes[1, :] = -np.inf
+    for r in range(LANES):
+        lanes[0, r] = np.inf
+        lanes[1, r] = -np.inf
     whole = start + (stop - start) // LANES * LANES
     for i in range(start, whole, LANES):
         for r in range(LANES):

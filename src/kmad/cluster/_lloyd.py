@@ -144,8 +144,9 @@ def assign_few(
                 x1[r] = X[first + r, 1]
             if d > 2:
                 x2[r] = X[first + r, 2]
-        best[:] = np.inf
-        nearest[:] = 0.0
+        for r in range(BLOCK):
+            best[r] = np.inf
+            nearest[r] = 0.0
         for j in range(n_clusters):
             c0 = centers[j, 0]
             c1 = centers[j, 1] if d > 1 else 0.0
@@ -200,11 +201,13 @@ def assign_many(
         for r in range(rows):
             for f in range(d):
                 block[f, r] = X[first + r, f] - shift[f]
-        best[:] = np.inf
-        nearest[:] = 0.0
+        for r in range(BLOCK):
+            best[r] = np.inf
+            nearest[r] = 0.0
         for j in range(n_clusters):
             # Half the squared distance, less half the row's own squared length.
-            score[:] = half_norms[j]
+            for r in range(BLOCK):
+                score[r] = half_norms[j]
             f = 0
             while f + 4 <= d:
                 c0, c1, c2, c3 = negated[j, f], negated[j, f + 1], negated[j, f + 2], negated[j, f + 3]
