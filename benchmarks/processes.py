@@ -1,0 +1,136 @@
+"""What needs a process of its own: imports, the first fit, and peak memory."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.compare import say
+from benchmarks.data import draw_blobs
+from benchmarks.peers import INTELEX, KMAD, KMEANS
+
+ROOT = Path(__file__).parents[1]
+
+TIMED = """
+import time
+{before}
+start = time.perf_counter()
+{timed}
+print(time.perf_counter() - start)
+"""
+DRAW = """
+import numpy as np
+X = np.random.default_rng(0).normal(size=(3_000, {features}))
+X[:1_000] += 20
+X[2_000:] -= 20
+"""
+IMPORTS = {
+    "import numpy": ("", "import numpy"),
+    "import kmad": ("", "import kmad"),
+    "import kmad, after numpy": ("import numpy", "import kmad"),
+    "import numba, sklearn.base": ("", "import numba, sklearn.base"),
+    "from kmad import KMad": ("", "from kmad import KMad"),
+    "from kmad import KMad, after numba and sklearn.base": ("import numba, sklearn.base", "from kmad import KMad"),
+    "from sklearn.cluster import KMeans": ("", "from sklearn.cluster import KMeans"),
+}
+FEATURES = (2, 16)
+
+# Resetting the peak works on Linux alone; elsewhere the peak of the imports may hide a small one of the fit.
+MEMORY = """
+import sys
+from pathlib import Path
+import numpy as np
+
+def peak():
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
+    import resource
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+{load}
+make().fit(np.random.default_rng(0).normal(size=(2_000, 2)))
+X = np.load(sys.argv[1])
+X.sum()
+reset = Path("/proc/self/clear_refs")
+if reset.exists():
+    reset.write_text("5")
+before = peak()
+make().fit(X)
+print(peak() - before)
+"""
+LOAD = {
+    KMAD: "from kmad import KMad as make",
+    KMEANS: "from sklearn.cluster import KMeans\nmake = lambda: KMeans(10, n_init=1, random_state=0)",
+    INTELEX: "from sklearnex.cluster import KMeans\nmake = lambda: KMeans(10, n_init=1, random_state=0)",
+}
+
+
+def run(code: str, *arguments: str, **environment: str) -> float:
+    """The number that `code` prints last in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return float(done.stdout.split()[-1])
+
+
+def measure_imports(rounds: int) -> list[dict[str, Any]]:
+    """Seconds of each import, the processes in turn."""
+    say("imports")
+    codes = {name: TIMED.format(before=before, timed=timed) for name, (before, timed) in IMPORTS.items()}
+    for code in codes.values():
+        run(code)
+    times: dict[str, list[float]] = {name: [] for name in codes}
+    for _ in range(rounds):
+        for name, code in codes.items():
+            times[name].append(run(code))
+    return [{"what": name, "seconds": seconds} for name, seconds in times.items()]
+
+
+def measure_first_fits(rounds: int) -> list[dict[str, Any]]:
+    """Seconds of the first fit after the import, with an empty cache of machine code and then with that cache."""
+    results = []
+    for features in FEATURES:
+        say(f"first fit, {features} features")
+        draw = DRAW.format(features=features)
+        code = TIMED.format(before=f"{draw}\nfrom kmad import KMad", timed="KMad().fit(X)")
+        empty, warm, n_kernels = [], [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                empty.append(run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1"))
+                n_kernels.append(len(list(Path(folder).rglob("*.nbc"))))
+                warm.append(run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1"))
+        results.append({"features": features, "empty": empty, "warm": warm, "n_kernels": n_kernels})
+    draw = DRAW.format(features=2)
+    fit = "KMeans(3, n_init=1, random_state=0).fit(X)"
+    code = TIMED.format(before=f"{draw}\nfrom sklearn.cluster import KMeans", timed=fit)
+    results.append({"features": 2, "peer": KMEANS, "warm": [run(code) for _ in range(rounds)]})
+    return results
+
+
+def measure_memory(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
+    """Peak bytes over the input, for rows of two features."""
+    results = []
+    for rows in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "X.npy"
+            np.save(path, draw_blobs(rows, 2, 10).X)
+            for name, load in LOAD.items():
+                say(f"memory, {rows:,} rows, {name}")
+                try:
+                    over = [run(MEMORY.format(load=load), str(path)) for _ in range(rounds)]
+                except subprocess.CalledProcessError:
+                    over = []
+                results.append({"rows": rows, "peer": name, "bytes": over})
+    return results
