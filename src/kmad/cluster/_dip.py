@@ -106,7 +106,7 @@ def best_halves(
     for axis in range(3):
         step0, step1, step2 = 1.0 if axis == 0 else 0.0, 1.0 if axis == 1 else 0.0, 1.0 if axis == 2 else 0.0
         middle = (step0 * all0 + step1 * all1 + step2 * all2) / mass
-        before = -1.0
+        before, before0, before1, before2 = -1.0, 0.0, 0.0, 0.0
         for _ in range(MAX_HALVINGS):
             up, up0, up1, up2 = 0.0, 0.0, 0.0, 0.0
             for i in range(start, stop):
@@ -118,9 +118,11 @@ def best_halves(
                 up1 += w * place[i, 1]
                 up2 += w * place[i, 2]
             down = mass - up
-            if up <= 0.0 or down <= 0.0 or up == before:
+            if up <= 0.0 or down <= 0.0:
                 break
-            before = up
+            if up == before and up0 == before0 and up1 == before1 and up2 == before2:
+                break
+            before, before0, before1, before2 = up, up0, up1, up2
             high0, high1, high2 = up0 / up, up1 / up, up2 / up
             low0, low1, low2 = (all0 - up0) / down, (all1 - up1) / down, (all2 - up2) / down
             step0, step1, step2 = high0 - low0, high1 - low1, high2 - low2
