@@ -1,0 +1,1 @@
+"""Measurements of kmad: `python -m benchmarks.NAME` runs one of them."""
