@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kmad import datasets
+    from kmad._warmup import warmup
     from kmad.cluster import KMad
 
     __version__: str
 
-__all__ = ["KMad", "datasets"]
+__all__ = ["KMad", "datasets", "warmup"]
 
 
 def __getattr__(name: str) -> object:
     value: object
     if name == "KMad":
         value = import_module("kmad.cluster").KMad
+    elif name == "warmup":
+        value = import_module("kmad._warmup").warmup
     elif name == "datasets":
         value = import_module("kmad.datasets")
     elif name == "__version__":

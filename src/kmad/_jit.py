@@ -5,9 +5,12 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound=np.generic)
 
 CACHE = os.environ.get("KMAD_CACHE", "1") != "0"
 
@@ -23,6 +26,13 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 def reordering_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Like `kernel`, and the compiler may reorder sums: for distance loops over finite numbers."""
     return _compile(function, fastmath=set(REORDER))
+
+
+def frozen(array: NDArray[S]) -> NDArray[S]:
+    """A read-only view: to numba a writable array is another type, and another compilation."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _compile(function: Callable[P, R], *, fastmath: bool | set[str]) -> Callable[P, R]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmad._jit import kernel, reordering_kernel
+from kmad._jit import frozen, kernel, reordering_kernel
 from kmad._threads import Threads, row_chunks
 from kmad.cluster._grid import Floats, Rows
 
@@ -52,7 +52,7 @@ def project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Floats:
     """Coordinates (n, q) of the rows, less the mean, along the columns of `axes`."""
     place = np.empty((len(X), axes.shape[1]))
     threads.map(lambda start, stop: project_rows(X, mean, axes, start, stop, place), row_chunks(len(X)))
-    return place
+    return frozen(place)
 
 
 @reordering_kernel

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import kernel
+from kmad._jit import frozen, kernel
 from kmad._threads import Threads, row_chunks
 from kmad.cluster._grid import Floats, Grid, Rows
 from kmad.cluster._lloyd import Partition, by_falling_mass
@@ -134,7 +134,7 @@ def _fetch(
     number[cells.flat[near]] = np.flatnonzero(near)
     parts = threads.map(lambda start, stop: start + np.flatnonzero(number[cell[start:stop]] >= 0), row_chunks(len(X)))
     rows = np.concatenate(parts)
-    return Border(near.copy(), padded(X[rows]), weights[rows] if len(weights) else weights, number[cell[rows]])
+    return Border(near.copy(), padded(X[rows]), frozen(weights[rows]) if len(weights) else weights, number[cell[rows]])
 
 
 def label_all(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import kernel
+from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
 from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, dips_along_halves
@@ -65,7 +65,8 @@ def sample_clusters(
     starts = np.concatenate([[0], np.cumsum(taken)])
     rows = np.empty(starts[-1], np.int64)
     take_every(labels, stride, starts[:-1].copy(), rows)
-    return Sample(X[rows].astype(np.float64), weights[rows] if len(weights) else np.ones(len(rows)), starts)
+    taken_weights = weights[rows] if len(weights) else np.ones(len(rows))
+    return Sample(X[rows].astype(np.float64), frozen(taken_weights), starts)
 
 
 def halve(rows: Floats, weights: Floats) -> Division | None:
@@ -82,7 +83,7 @@ def _place(rows: Floats, weights: Floats) -> Floats:
 
     Beyond the third axis lies what the two means of a small cluster would take for a direction.
     """
-    offset = rows - np.average(rows, axis=0, weights=weights)
+    offset = frozen(rows - np.average(rows, axis=0, weights=weights))
     if rows.shape[1] > N_AXES:
         with Threads(1) as thread:
             axes = leading_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))

@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmad._frames import check_numeric_table
+from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real, check_weights
 from kmad.cluster._grid import Rows
@@ -176,14 +177,14 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         X = self._rows(X, reset=True)
         if self.n_clusters is not None and self.n_clusters > len(X):
             raise ValueError(f"n_clusters must be at most the number of rows, {len(X)}; got {self.n_clusters}.")
-        weights = check_weights("sample_weight", sample_weight, len(X))
+        weights = frozen(check_weights("sample_weight", sample_weight, len(X)))
         with Threads(self.n_jobs) as threads:
             tol = self.tol * float(np.var(X, axis=0).mean()) if self.tol else 0.0
             search = Search(self.n_clusters, self.significance, self.max_iter, tol, threads, self._tell)
             if np.all(weights > 0):
                 partition, regions = find_clusters(X, weights, search)
             else:
-                partition, regions = find_clusters(X[weights > 0], weights[weights > 0], search)
+                partition, regions = find_clusters(frozen(X[weights > 0]), frozen(weights[weights > 0]), search)
             labels, centers = partition.labels, partition.centers.astype(X.dtype, copy=False)
             if len(labels) < len(X) or centers.dtype != partition.centers.dtype:
                 # Rows without weight have no label yet, and rounding may have moved a centre past a row.
@@ -294,7 +295,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         """
         check_is_fitted(self)
         X = self._rows(X, reset=False)
-        weights = check_weights("sample_weight", sample_weight, len(X))
+        weights = frozen(check_weights("sample_weight", sample_weight, len(X)))
         centers = self.cluster_centers_.astype(np.float64, copy=False)
         with Threads(self.n_jobs) as threads:
             return -inertia(X, weights, self._nearest(X), centers, threads)
@@ -319,10 +320,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
     def _rows(self, X: ArrayLike, *, reset: bool) -> Rows:
         check_numeric_table("X", X)
         rows: Rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], order="C")
-        # A read-only array is another type to numba, and another compilation: all are handed over read-only.
-        rows = rows.view()
-        rows.flags.writeable = False
-        return rows
+        return frozen(rows)
 
     def _nearest(self, X: Rows) -> NDArray[np.int32]:
         labels = np.full(len(X), -1, np.int32)

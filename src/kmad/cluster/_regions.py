@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._grid import Floats, Frame, Grid, Rows, bounds, coarsen, max_cells, plan, summarise
 from kmad.cluster._landscape import Landscape, survey
@@ -263,7 +264,7 @@ def _look_inside(
     box = np.zeros(frame.shape, bool)
     box[tuple(sides)] = True
     rows = np.flatnonzero(box.ravel()[cell])
-    X, weights = X[rows], weights[rows] if len(weights) else weights
+    X, weights = frozen(X[rows]), frozen(weights[rows]) if len(weights) else weights
     # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
     closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
     finer = _frame(X, closer)

@@ -1,0 +1,22 @@
+"""Compile ahead of the first use."""
+
+import numpy as np
+
+from kmad.cluster import KMad
+
+
+def warmup() -> None:
+    """Compile every kernel of the library and keep the machine code on disk.
+
+    The first fit on a machine compiles, which takes some seconds. Call this once where that should not happen in
+    front of a user, such as when a container image is built; the compiled code is kept in numba's cache, next to the
+    package or where ``NUMBA_CACHE_DIR`` says. From a shell it is ``python -c "import kmad; kmad.warmup()"``.
+    """
+    rng = np.random.default_rng(0)
+    for dtype in (np.float64, np.float32):
+        for n_features in (1, 2, 3, 4):
+            X = rng.normal(size=(200, n_features)).astype(dtype)
+            X[100:] += 20
+            # Two clusters for the kernels of a fit, three for those that divide a cluster.
+            KMad().fit(X).predict(X)
+            KMad(3).fit(X, sample_weight=np.ones(len(X)))
