@@ -100,8 +100,8 @@ def test_critical_dip_rises_as_chance_is_given_less_room():
 def test_critical_dip_is_seldom_reached_by_even_rows():
     rng = np.random.default_rng(0)
     samples, n = rows(1000, 30), rows(400, 100)
-    weights, line, curve = np.ones(n), np.ones(1), np.empty(513)
-    dips = np.array([dip_along(rng.uniform(size=(n, 1)), weights, 0, n, line, curve) for _ in range(samples)])
+    weights, line, curve = np.ones(n), np.empty(0), np.empty(513)
+    dips = np.array([dip_along(rng.uniform(size=(n, 1)), weights, 0, n, 0, line, curve) for _ in range(samples)])
     for significance in (0.2, 0.05, 0.01):
         assert (dips > dip_critical(significance)).mean() <= significance + 3 * np.sqrt(significance / samples)
     assert dips.max() > 0.7 * dip_critical(0.05)

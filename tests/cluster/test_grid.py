@@ -108,6 +108,18 @@ def test_summary_puts_rows_into_their_cell(table):
     assert (low + frame.width + rounding >= X).all()
 
 
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_summary_keeps_rows_a_hair_below_an_edge_inside(q):
+    # Less the origin, -1e-20 is rounded to the edge of the cell beyond the last.
+    for first in (-1e-20, -1.0):
+        X = np.full((3, q), -1e-20)
+        X[0] = first
+        frame = frame_of(X)
+        grid, cell = binned(X, NO_WEIGHTS, frame)
+        assert (cell < frame.n_cells).all()
+        assert grid.mass.sum() == 3
+
+
 @given(X=exact_tables(features=FEW), weights=st.none() | st.integers(1, 9))
 def test_summary_equals_the_loop_over_rows(X, weights):
     mass = np.ones(len(X)) if weights is None else 1.0 + np.arange(len(X)) % weights

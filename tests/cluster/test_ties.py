@@ -134,6 +134,14 @@ def test_spread_ignores_values_outside_the_frame():
     assert np.array_equal(matrix[[1, 3]], np.eye(4)[[1, 3]])
 
 
+def test_spread_of_values_a_hair_apart_keeps_the_mass():
+    # Half the gap to either side is lost in rounding: the interval of the middle value has no width.
+    hair = np.finfo(float).eps
+    ties = column_ties(np.repeat([1 + hair, 1 + 2 * hair, 1 + 3 * hair, 2.0, 3.0, 9.0], 3))
+    matrix = spread(ties, 1, 0.5, 20)
+    assert matrix.sum(axis=1) == pytest.approx(1)
+
+
 @given(X=exact_tables(features=st.integers(1, 3)), order=st.randoms(use_true_random=False))
 def test_dither_ignores_the_order_of_rows(X, order):
     ties = find_ties(X)
