@@ -46,12 +46,12 @@ def load_peers(*, quick: bool) -> tuple[dict[str, Peer], dict[str, str]]:
     peers, missing = {}, {}
     for name, load in LOADERS.items():
         if quick and name == FAST_HDBSCAN:
-            missing[name] = "left out of the quick form: it may compile for more than a minute"
+            missing[name] = "the quick form leaves it out, as it may compile for more than a minute"
             continue
         try:
             peers[name] = load()
         except (ImportError, OSError) as error:
-            missing[name] = f"cannot be imported here: {error}"
+            missing[name] = f"it cannot be imported: {error}"
     return peers, missing
 
 
@@ -88,7 +88,7 @@ def load_fast_hdbscan() -> Peer:
     def fit(X: Floats, _k: int, _seed: int) -> NDArray[np.intp]:
         return np.asarray(hdbscan(min_cluster_size=least_size(X)).fit(X).labels_)
 
-    return Peer(fit, most_rows=1_000_000, most_features=3)
+    return Peer(fit, most_rows=1_000_000, most_features=2)
 
 
 def load_x_means() -> Peer:
@@ -106,7 +106,7 @@ def load_x_means() -> Peer:
             labels[rows] = j
         return labels
 
-    return Peer(fit, most_rows=20_000)
+    return Peer(fit, most_rows=10_000)
 
 
 def least_size(X: Floats) -> int:
@@ -123,7 +123,7 @@ LOADERS: dict[str, Callable[[], Peer]] = {
     INTELEX: load_intelex,
     FAISS: load_faiss,
     SILHOUETTE: lambda: Peer(sweep_silhouette, most_rows=5_000),
-    DENSITY_TREE: lambda: Peer(fit_hdbscan, most_rows=20_000),
+    DENSITY_TREE: lambda: Peer(fit_hdbscan, most_rows=10_000),
     FAST_HDBSCAN: load_fast_hdbscan,
     X_MEANS: load_x_means,
 }

@@ -61,7 +61,7 @@ class Form(NamedTuple):
 
 
 FULL = Form(1, Effort(), Effort(seconds=12.0), 5)
-QUICK = Form(50, Effort(seconds=3.0, longest=2.0), Effort(seconds=0.5), 2)
+QUICK = Form(50, Effort(seconds=1.5, longest=1.0), Effort(rounds=3, seconds=0.5), 1)
 
 
 def describe_machine() -> dict[str, Any]:
@@ -248,9 +248,8 @@ def least(X: Floats) -> tuple[float, float]:  # (n, 2)
 
 
 def measure_processes(form: Form) -> dict[str, Any]:
-    sizes = [form.rows(rows) for rows in (1_000_000, 10_000_000)]
     return {
-        "memory": measure_memory(sizes, min(form.processes, 3)),
+        "memory": measure_memory([form.rows(rows) for rows in (1_000_000, 10_000_000)]),
         "imports": measure_imports(form.processes),
         "first_fits": measure_first_fits(form.processes),
     }
