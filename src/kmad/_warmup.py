@@ -15,8 +15,7 @@ def warmup() -> None:
     rng = np.random.default_rng(0)
     for dtype in (np.float64, np.float32):
         for n_features in (1, 2, 3, 4):
-            X = rng.normal(size=(200, n_features)).astype(dtype)
-            X[100:] += 20
+            X = rng.normal(np.repeat([0, 20], 100)[:, None], size=(200, n_features)).astype(dtype)
             # Two clusters for the kernels of a fit, three for those that divide a cluster.
             KMad().fit(X).predict(X)
             KMad(3).fit(X, sample_weight=np.ones(len(X)))

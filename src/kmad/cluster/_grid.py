@@ -73,7 +73,8 @@ def plan(low: Floats, high: Floats, max_cells: int) -> Frame:
     width = np.maximum(width, np.exp2(np.ceil(np.log2(np.maximum(finest, np.finfo(float).tiny)))))
 
     def cells(width: Floats) -> NDArray[np.int64]:
-        return (np.floor(high / width) - np.floor(low / width)).astype(np.int64) + 1
+        # As rows are binned: the difference may round up to the next cell, and no row lies beyond the highest.
+        return ((high - np.floor(low / width) * width) / width).astype(np.int64) + 1
 
     while True:
         shape = cells(width)

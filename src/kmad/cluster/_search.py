@@ -113,7 +113,8 @@ def _again(ground: Ground, search: Search) -> None:
 def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
     """Settle, and divide clusters of more than one mode, until every cluster has one."""
     significance = AGAIN * search.significance
-    of_one_mode: set[bytes] = set()
+    looked_at: set[bytes] = set()
+    n_before = 0
     regions = regions.take(np.argsort(-regions.size, kind="stable"))
     n_iter = 0
     while True:
@@ -122,12 +123,14 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
         regions = regions.take(partition.seed)
         # A cluster that did not change keeps its mean to the last bit.
         keys = [row.tobytes() for row in np.column_stack([partition.centers, partition.mass])]
-        wanted = np.array([key not in of_one_mode for key in keys])
+        wanted = np.array([key not in looked_at for key in keys])
         sample = sample_clusters(ground.X, ground.weights, partition.labels, len(keys), wanted)
         cuts = divide_clusters(sample, ground.ties, significance, search.threads)
-        if not cuts:
+        # Where rounding undoes a division, dividing again would go on for ever.
+        if not cuts or len(keys) <= n_before:
             return Found(partition._replace(n_iter=n_iter), regions)
-        of_one_mode.update(key for j, key in enumerate(keys) if j not in cuts)
+        looked_at.update(keys)
+        n_before = len(keys)
         whole = np.array([j for j in range(len(keys)) if j not in cuts], dtype=np.int64)
         parts = [regions._replace(center=partition.centers).take(whole)]
         for j, (division, dip, critical) in cuts.items():
@@ -145,15 +148,16 @@ def _reach(ground: Ground, regions: Regions, n_clusters: int, search: Search) ->
     centers, mass = regions.center, regions.size
     while len(centers) > n_clusters:
         centers, mass = _join(centers, mass)
-    n_iter = 0
+    n_iter, n_before = 0, 0
     while True:
         partition = _settle(ground, centers[np.argsort(-mass, kind="stable")], search)
         n_iter += partition.n_iter
-        centers, mass = partition.centers, partition.mass
-        if len(centers) < n_clusters:
-            centers, mass = _split(ground, partition, n_clusters)
-        if len(centers) == len(partition.centers):
+        n_settled = len(partition.centers)
+        # Where rounding undoes a division, dividing again would go on for ever.
+        if n_settled == n_clusters or n_settled <= n_before:
             return partition._replace(n_iter=n_iter)
+        n_before = n_settled
+        centers, mass = _split(ground, partition, n_clusters)
         _again(ground, search)
 
 
