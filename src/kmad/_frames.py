@@ -12,6 +12,8 @@ def check_numeric_table(name: str, table: object) -> None:
     Anything that is not a table passes: its entries are checked as an array's.
     """
     if isinstance(table, np.ndarray | list | tuple):
+        if isinstance(table, np.ndarray) and table.dtype.kind in "mM":
+            raise TypeError(f"{name} must be of numbers; got the dtype {table.dtype}: turn dates into numbers first.")
         return
     frame = nw.from_native(table, pass_through=True)
     if isinstance(frame, nw.LazyFrame):

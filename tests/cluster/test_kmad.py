@@ -1,5 +1,6 @@
 import logging
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -9,383 +10,763 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests import reference
 from tests.asserts import assert_same_partition, assert_valid_clustering, rows
-from tests.strategies import tables, weights
+from tests.strategies import weighted_tables
 
-from kmad import KMad
+from kmad import KMad, _threads
+from kmad.cluster._kmad import log
 
-
-def blobs(n_features=2, n_clusters=3, size=None, distance=12.0, seed=0):
-    """Normal clusters of unit spread along the diagonal and their true labels, in mixed order."""
-    rng = np.random.default_rng(seed)
-    size = size or rows(200, 60)
-    labels = rng.permutation(np.repeat(np.arange(n_clusters), size))
-    return distance * labels[:, None] / np.sqrt(n_features) + rng.normal(size=(len(labels), n_features)), labels
+DIMENSIONS = [1, 2, 3, 5]
 
 
-@parametrize_with_checks([KMad(), KMad(n_clusters=2), KMad(significance=0.5, n_jobs=2, tol=1e-3)])
-def test_kmad_passes_scikit_learns_checks(estimator, check):
+def make_groups(d, k=3, n=None, distance=12.0, seed=0):
+    """Normal groups on a diagonal, of sizes that fall, in mixed order: rows and groups."""
+    n = n or rows(120, 40)
+    rng = np.random.default_rng(seed + d)
+    group = np.repeat(np.arange(k), [n + 10 * (k - j) for j in range(k)])
+    group = rng.permutation(group)
+    return rng.normal(size=(len(group), d)) + distance / np.sqrt(d) * group[:, None], group
+
+
+def fitted(X, sample_weight=None, **parameters):
+    model = KMad(**parameters).fit(X, sample_weight=sample_weight)
+    assert_valid_clustering(model, X, sample_weight)
+    return model
+
+
+@pytest.fixture(scope="module", params=DIMENSIONS)
+def groups(request):
+    return make_groups(request.param)
+
+
+# --- the estimator
+
+
+@parametrize_with_checks([KMad(), KMad(n_clusters=3), KMad(n_clusters=2, n_jobs=1, tol=1e-3)])
+def test_estimator_passes_the_checks_of_scikit_learn(estimator, check, monkeypatch):
+    # Without it the check of array libraries is skipped.
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)
 
 
-@given(X=tables(), data=st.data())
-def test_kmad_is_valid_on_any_rows(X, data):
-    weight = data.draw(weights(len(X)))
-    assert_valid_clustering(KMad().fit(X, sample_weight=weight), X, weight)
+def test_estimator_keeps_its_parameters():
+    parameters = {"n_clusters": 4, "significance": 0.01, "max_iter": 7, "tol": 0.5, "n_jobs": 2, "verbose": 1}
+    model = KMad(**parameters)
+    assert model.get_params() == clone(model).get_params() == parameters
+    assert KMad().get_params() == {
+        "n_clusters": None,
+        "significance": 0.05,
+        "max_iter": 300,
+        "tol": 0.0,
+        "n_jobs": -1,
+        "verbose": 0,
+    }
 
 
-@given(X=tables(), data=st.data())
-def test_kmad_finds_the_clusters_asked_for(X, data):
-    k = data.draw(st.integers(1, len(X)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMad(n_clusters=k).fit(X)
-    assert model.n_clusters_ <= min(k, len(np.unique(X, axis=0)))
-    assert_valid_clustering(model, X)
+def test_parameters_after_the_first_are_named():
+    with pytest.raises(TypeError, match="positional"):
+        KMad(3, 0.05)
 
 
-@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 8, 32])
-@pytest.mark.parametrize("n_clusters", [1, 2, 5])
-def test_kmad_counts_separate_clusters(n_features, n_clusters):
-    X, labels = blobs(n_features, n_clusters)
-    model = KMad().fit(X)
-    assert model.n_clusters_ == n_clusters
-    assert adjusted_rand_score(labels, model.labels_) > 0.99
-    assert_valid_clustering(model, X)
-
-
-def test_kmad_counts_clusters_of_very_different_size_and_spread():
-    rng = np.random.default_rng(0)
-    sizes, spreads = (rows(4000, 400), rows(800, 100), 40), (3.0, 0.5, 0.05)
-    X = np.concatenate(
-        [rng.normal(14 * j, s, size=(n, 2)) for j, (n, s) in enumerate(zip(sizes, spreads, strict=True))]
-    )
-    model = KMad().fit(X)
-    assert np.bincount(model.labels_).tolist() == list(sizes)
-
-
-def test_kmad_counts_clusters_with_heavy_tails_and_background():
-    rng = np.random.default_rng(1)
-    n = rows(600, 150)
-    X = np.concatenate(
-        [20 * j + rng.standard_t(3, size=(n, 2)) for j in range(3)] + [rng.uniform(-10, 50, (n // 10, 2))]
-    )
-    assert KMad().fit(X).n_clusters_ == 3
-
-
-@pytest.mark.parametrize("n_features", [1, 2, 3, 6])
-@pytest.mark.parametrize("kind", ["normal", "uniform", "exponential", "lognormal", "poisson", "cents", "log counts"])
-def test_kmad_sees_one_region_where_there_is_one(kind, n_features):
-    rng = np.random.default_rng(5)
-    shape = (rows(2000, 150), n_features)
-    X = {
-        "normal": lambda: rng.normal(size=shape),
-        "uniform": lambda: rng.uniform(size=shape),
-        "exponential": lambda: rng.exponential(size=shape),
-        "lognormal": lambda: rng.lognormal(size=shape),
-        "poisson": lambda: rng.poisson(3, size=shape),
-        "cents": lambda: np.round(rng.gamma(2, 20, size=shape), 2),
-        "log counts": lambda: np.log(rng.geometric(0.2, size=shape)),
-    }[kind]()
-    model = KMad().fit(X)
-    assert model.n_clusters_ == 1
-    assert model.regions_.prominence.tolist() == [np.inf]
-    assert not model.labels_.any()
-
-
-@pytest.mark.parametrize(
-    "points",
-    [[[0, 0], [5, 5], [10, 0]], [[0, 0], [1, 0], [0, 1]], [[0], [5], [9]], np.eye(3, 6), [[0.1, 0], [7, 2.3], [3, 9]]],
-)
-def test_kmad_takes_few_repeated_points_for_clusters(points):
-    X = np.repeat(np.asarray(points, float), rows(1000, 60), axis=0)
-    model = KMad().fit(X)
+def test_fit_returns_the_model_and_forgets_the_last_fit():
+    X, group = make_groups(2)
+    model = KMad()
+    assert model.fit(X) is model
     assert model.n_clusters_ == 3
-    assert model.inertia_ == pytest.approx(0, abs=1e-18 * len(X))
+    assert model.fit(X[group == 0][:, :1]).n_clusters_ == 1
+    assert model.cluster_centers_.shape == (1, 1)
+    assert model.n_features_in_ == 1
+    assert model.get_feature_names_out().tolist() == ["kmad0"]
 
 
-@pytest.mark.parametrize("n_features", [2, 3, 5])
-def test_kmad_does_not_take_flags_for_clusters(n_features):
-    X = np.random.default_rng(0).integers(0, 2, size=(rows(1000, 200), n_features))
-    assert KMad().fit(X).n_clusters_ == 1
+def test_fit_predict_transform_and_score_agree(groups):
+    X, _ = groups
+    model = fitted(X)
+    assert np.array_equal(KMad().fit_predict(X), model.labels_)
+    distances = model.transform(X)
+    assert distances == pytest.approx(np.sqrt(reference.squared_distances(X, model.cluster_centers_)))
+    assert np.array_equal(KMad().fit_transform(X), distances)
+    assert np.array_equal(distances.argmin(axis=1), model.labels_)
+    assert model.score(X) == -model.inertia_
+    assert model.score(X[:7]) == pytest.approx(-(distances[:7].min(axis=1) ** 2).sum())
+    weights = np.linspace(0, 2, len(X))
+    assert model.score(X, sample_weight=weights) == pytest.approx(-weights @ distances.min(axis=1) ** 2)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (2, 1), (3, 10), (40, 1), (40, 6)])
-def test_kmad_of_equal_rows_is_one_cluster(shape):
-    X = np.full(shape, 2.5)
+def test_weights_reach_fit_from_every_method():
+    X, _ = make_groups(2)
+    weights = np.linspace(0.5, 1.5, len(X))
+    model = fitted(X, weights)
+    assert not np.array_equal(model.cluster_centers_, KMad().fit(X).cluster_centers_)
+    assert np.array_equal(KMad().fit_predict(X, sample_weight=weights), model.labels_)
+    assert np.array_equal(KMad().fit_transform(X, sample_weight=weights), model.transform(X))
+
+
+@pytest.mark.parametrize("method", ["predict", "transform", "score", "get_feature_names_out"])
+def test_method_before_fit_is_an_error(method):
+    arguments = [] if method == "get_feature_names_out" else [[[1.0]]]
+    with pytest.raises(NotFittedError):
+        getattr(KMad(), method)(*arguments)
+
+
+def test_model_survives_pickling():
+    X, _ = make_groups(2)
     model = KMad().fit(X)
-    assert model.n_clusters_ == 1
-    assert model.inertia_ == 0
-    assert_valid_clustering(model, X)
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301 - its own pickle
+    assert np.array_equal(again.predict(X), model.labels_)
+    assert again.regions_._fields == ("size", "center", "peak", "prominence", "threshold", "divided")
+    for before, after in zip(model.regions_, again.regions_, strict=True):
+        assert np.array_equal(before, after)
 
 
-def test_kmad_ignores_constant_columns():
-    X, labels = blobs(2)
-    model = KMad().fit(np.column_stack([np.ones(len(X)), X, np.zeros((len(X), 3))]))
-    assert adjusted_rand_score(labels, model.labels_) == 1
+def test_model_works_in_a_pipeline():
+    X, group = make_groups(3)
+    pipeline = make_pipeline(StandardScaler(), KMad())
+    assert_same_partition(pipeline.fit_predict(X * [1.0, 100.0, 1e-3]), group)
 
 
-def test_kmad_warns_of_fewer_distinct_rows_than_clusters():
-    X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 5, axis=0)
-    with pytest.warns(ConvergenceWarning, match="n_clusters=4 clusters were asked for, but X has only 2"):
-        model = KMad(4).fit(X)
-    assert model.n_clusters_ == 2
+def test_model_works_in_a_grid_search():
+    X, _ = make_groups(2, n=40)
+    search = GridSearchCV(KMad(), {"n_clusters": [1, 2, 3]}, cv=2).fit(X)
+    assert search.best_params_ == {"n_clusters": 3}
+    assert search.best_estimator_.n_clusters_ == 3
 
 
-@pytest.mark.parametrize("n_features", [2, 5])
-def test_kmad_warns_when_it_stops_before_it_settled(n_features):
-    X = np.random.default_rng(0).uniform(size=(rows(500, 100), n_features))
-    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
-        model = KMad(7, max_iter=1).fit(X)
-    assert_valid_clustering(model, X, settled=False)
+@pytest.mark.parametrize(("kind", "table"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+def test_output_is_a_table_where_it_is_asked_for(kind, table):
+    X, _ = make_groups(2)
+    model = KMad().set_output(transform=kind).fit(X)
+    distances = model.transform(X)
+    assert isinstance(distances, table)
+    assert list(distances.columns) == model.get_feature_names_out().tolist() == ["kmad0", "kmad1", "kmad2"]
+    assert np.array_equal(distances.to_numpy(), KMad().fit_transform(X))
 
 
-@pytest.mark.parametrize("n_features", [2, 5])
-def test_kmad_takes_fewer_iterations_with_a_tolerance(n_features):
-    X = np.random.default_rng(0).uniform(size=(rows(900, 150), n_features))
-    exact, loose = KMad(6).fit(X), KMad(6, tol=0.05).fit(X)
-    assert loose.n_iter_ < exact.n_iter_
-    assert_valid_clustering(exact, X)
-    assert_valid_clustering(loose, X, settled=False)
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
+def test_table_is_read_by_its_names(make):
+    X, _ = make_groups(2)
+    table = make({"amount": X[:, 0], "count": X[:, 1]})
+    model = KMad().fit(table)
+    assert np.array_equal(model.labels_, KMad().fit(X).labels_)
+    assert model.feature_names_in_.tolist() == ["amount", "count"]
+    assert np.array_equal(model.predict(table), model.labels_)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(make({"count": X[:, 1], "amount": X[:, 0]}))
 
 
-@pytest.mark.parametrize("n_features", [2, 5])
-@pytest.mark.parametrize("k", [1, 2, 4, 9])
-def test_kmad_joins_or_divides_to_the_number_asked_for(n_features, k):
-    X, labels = blobs(n_features, 4)
-    model = KMad(k).fit(X)
-    assert model.n_clusters_ == k
-    assert len(model.regions_.size) == 4
-    assert_valid_clustering(model, X)
-    # Clusters are joined or divided whole.
-    groups = np.unique(np.column_stack([labels, model.labels_]), axis=0)
-    assert len(groups) == max(k, 4)
+# --- what goes in
 
 
-def test_kmad_says_why_there_are_so_many_clusters():
-    X, _ = blobs(2, 3)
-    model = KMad().fit(X)
-    regions = model.regions_
-    assert (regions.prominence > regions.threshold).all()
-    assert not regions.divided.any()
-    assert np.abs(regions.peak - model.cluster_centers_).max() < 2
-    np.testing.assert_allclose(regions.size, np.bincount(model.labels_), rtol=0.1)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_float_type_is_kept(dtype, d):
+    X, group = make_groups(d)
+    model = fitted(X.astype(dtype))
+    assert model.cluster_centers_.dtype == model.transform(X.astype(dtype)).dtype == dtype
+    assert isinstance(model.inertia_, float)
+    assert_same_partition(model.labels_, group)
 
 
-def test_kmad_divides_what_only_a_second_look_tells_apart():
-    # Two squares that meet at a corner have one ridge: the dip along it is their only valley.
-    rng = np.random.default_rng(0)
-    n = rows(2000, 1000)
-    X = rng.uniform(0, 1, size=(2 * n, 6))
-    X[:n] += 0.97
-    model = KMad().fit(X)
-    assert model.n_clusters_ == 2
-    assert_valid_clustering(model, X)
+def strided(X):
+    wide = np.full((2 * X.shape[0], 3 * X.shape[1]), np.nan)
+    wide[::2, 1::3] = X
+    return wide[::2, 1::3]
 
 
-@pytest.mark.parametrize("n_features", [1, 2, 3, 6])
-def test_kmad_counts_a_weight_as_so_many_rows(n_features):
-    X, _ = blobs(n_features, 3, size=40)
-    weight = np.random.default_rng(0).integers(1, 4, size=len(X))
-    weighted, repeated = KMad().fit(X, sample_weight=weight), KMad().fit(np.repeat(X, weight, axis=0))
-    np.testing.assert_allclose(weighted.cluster_centers_, repeated.cluster_centers_)
-    np.testing.assert_array_equal(np.repeat(weighted.labels_, weight), repeated.labels_)
-    assert weighted.score(X, sample_weight=weight) == pytest.approx(-weighted.inertia_)
+def frozen(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
 
 
-@pytest.mark.parametrize("n_features", [2, 6])
-def test_kmad_lets_rows_without_weight_have_no_say(n_features):
-    X, _ = blobs(n_features, 3)
-    outliers = np.full((5, n_features), 1e6)
-    model = KMad().fit(np.concatenate([outliers, X]), sample_weight=np.append(np.zeros(5), np.ones(len(X))))
-    alone = KMad().fit(X)
-    np.testing.assert_array_equal(model.cluster_centers_, alone.cluster_centers_)
-    np.testing.assert_array_equal(model.labels_[5:], alone.labels_)
-    assert (model.labels_[:5] == model.predict(outliers)).all()
+KINDS = {
+    "list": np.ndarray.tolist,
+    "fortran": np.asfortranarray,
+    "strided": strided,
+    "backwards": lambda X: X[::-1].copy()[::-1],
+    "read-only": frozen,
+    "integers": lambda X: X.astype(np.int16),
+    "big-endian": lambda X: X.astype(">f8"),
+    "objects": lambda X: X.astype(object),
+    "pandas": pd.DataFrame,
+    "memory map": None,
+}
 
 
-@pytest.mark.parametrize("n_features", [2, 5])
-def test_kmad_does_not_depend_on_the_order_of_the_rows(n_features):
-    X, _ = blobs(n_features, 4)
-    order = np.random.default_rng(1).permutation(len(X))
-    one, other = KMad().fit(X), KMad().fit(X[order])
-    np.testing.assert_array_equal(one.labels_[order], other.labels_)
-    np.testing.assert_allclose(one.cluster_centers_, other.cluster_centers_)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [2, 4])
+def test_kinds_of_array_agree(kind, d, tmp_path):
+    X = np.round(10 * make_groups(d)[0])
+    weights = np.arange(len(X)) % 3 / 2
+    expected = KMad().fit(X, sample_weight=weights)
+    if kind == "memory map":
+        np.save(tmp_path / "rows.npy", X)
+        given = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    else:
+        given = KINDS[kind](X)
+    model = KMad().fit(given, sample_weight=frozen(weights))
+    assert np.array_equal(model.labels_, expected.labels_)
+    assert np.array_equal(model.cluster_centers_, expected.cluster_centers_)
+    assert model.inertia_ == expected.inertia_
+    assert np.array_equal(model.predict(given), expected.labels_)
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_fit_leaves_the_data_as_they_were(d):
+    X = make_groups(d)[0]
+    weights = np.arange(len(X)) % 3.0
+    before = X.copy(), weights.copy()
+    model = KMad().fit(X, sample_weight=weights)
+    model.cluster_centers_[:] = 0
+    assert np.array_equal(X, before[0])
+    assert np.array_equal(weights, before[1])
+    assert X.flags.writeable
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_clusters": 4}])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_whole_weights_are_repeated_rows(d, parameters):
+    X, _ = make_groups(d, n=rows(120, 30))
+    weights = np.random.default_rng(d).integers(1, 4, len(X))
+    weighted = fitted(X, weights, **parameters)
+    repeated = fitted(np.repeat(X, weights, axis=0), **parameters)
+    assert_same_partition(np.repeat(weighted.labels_, weights), repeated.labels_)
+    assert weighted.inertia_ == pytest.approx(repeated.inertia_)
+    assert weighted.cluster_centers_ == pytest.approx(repeated.cluster_centers_)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_rows_without_weight_only_get_a_label(d):
+    X, _ = make_groups(d)
+    rng = np.random.default_rng(d)
+    weights = rng.uniform(0.5, 1.5, len(X))
+    far = rng.normal(size=(40, d)) * 1000
+    every, without = np.concatenate([X, far]), np.concatenate([weights, np.zeros(40)])
+    order = rng.permutation(len(every))
+    model = fitted(every[order], without[order])
+    kept = np.flatnonzero(without[order] > 0)
+    expected = KMad().fit(every[order][kept], sample_weight=without[order][kept])
+    assert np.array_equal(model.cluster_centers_, expected.cluster_centers_)
+    assert np.array_equal(model.labels_[kept], expected.labels_)
+    assert model.inertia_ == pytest.approx(expected.inertia_)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_equal_weights_change_nothing(d):
+    X, _ = make_groups(d)
+    plain, weighted = fitted(X), fitted(X, np.ones(len(X)))
+    assert np.array_equal(plain.labels_, weighted.labels_)
+    assert np.array_equal(plain.cluster_centers_, weighted.cluster_centers_)
+
+
+# --- what must not matter
+
+
+def test_order_of_rows_changes_no_cluster(groups):
+    X, group = groups
+    order = np.random.default_rng(0).permutation(len(X))
+    first, second = fitted(X), fitted(X[order])
+    assert_same_partition(first.labels_, group)
+    assert np.array_equal(first.labels_[order], second.labels_)
+
+
+CHANGES = {
+    "translation": lambda X: X + 1000.0,
+    "unit": lambda X: X * 1e-3,
+    "sign": np.negative,
+    "sign of one column": lambda X: X * np.where(np.arange(X.shape[1]) == 0, -1.0, 1.0),
+    "order of columns": lambda X: X[:, ::-1],
+    "rotation": lambda X: X @ np.linalg.qr(np.random.default_rng(0).normal(size=(X.shape[1],) * 2))[0],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_of_coordinates_changes_no_cluster(groups, change):
+    X, group = groups
+    assert_same_partition(fitted(CHANGES[change](X)).labels_, group)
+
+
+def test_two_fits_are_bitwise_equal(groups):
+    X, _ = groups
+    first, second = KMad().fit(X), KMad().fit(X)
+    assert first.inertia_ == second.inertia_
+    assert np.array_equal(first.cluster_centers_, second.cluster_centers_)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_clusters": 7}])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_number_of_threads_changes_no_bit(d, parameters, monkeypatch):
+    monkeypatch.setattr(_threads, "CHUNK_ROWS", 32)
+    X, _ = make_groups(d, n=rows(1000, 70), distance=5.0)
+    weights = np.random.default_rng(d).uniform(0.5, 1.5, len(X))
+    assert len(_threads.row_chunks(len(X))) > 5
+    for dtype in (np.float64, np.float32):
+        one, two = (KMad(n_jobs=n_jobs, **parameters).fit(X.astype(dtype), sample_weight=weights) for n_jobs in (1, 2))
+        assert np.array_equal(one.labels_, two.labels_)
+        assert np.array_equal(one.cluster_centers_, two.cluster_centers_)
+        assert one.inertia_ == two.inertia_
+        assert one.n_iter_ == two.n_iter_
+        for a, b in zip(one.regions_, two.regions_, strict=True):
+            assert np.array_equal(a, b)
+        assert np.array_equal(one.predict(X), two.predict(X))
+
+
+@given(table=weighted_tables(features=st.integers(1, 6)), k=st.none() | st.integers(1, 4), typed=st.booleans())
+def test_any_rows_are_clustered(table, k, typed):
+    X, weights = table
+    with np.errstate(over="ignore"):
+        X = X.astype(np.float32) if typed else X
+    k = min(k or len(X), len(X)) if k else None
+    sample_weight = weights if len(weights) else None
+    if k is not None and k > len(np.unique(X, axis=0)):
+        with pytest.warns(ConvergenceWarning):
+            model = KMad(k).fit(X, sample_weight=sample_weight)
+    else:
+        with warnings.catch_warnings():
+            # Rows whose squared distance underflows are distinct, and cannot be told apart.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = KMad(k).fit(X, sample_weight=sample_weight)
+    assert_valid_clustering(model, X, sample_weight)
+
+
+# --- errors
+
+
+def test_rows_that_are_not_finite_are_an_error():
+    for value, message in ((np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")):
+        X = np.ones((4, 2))
+        X[2, 1] = value
+        with pytest.raises(ValueError, match=message):
+            KMad().fit(X)
+        with pytest.raises(ValueError, match=message):
+            KMad().fit(np.ones((4, 2))).predict(X)
 
 
 @pytest.mark.parametrize(
-    "change",
-    [lambda X: X + 1000.25, lambda X: -X, lambda X: X[:, ::-1], lambda X: 1024 * X],
-    ids=["shift", "flip", "swap", "scale"],
+    ("X", "error", "message"),
+    [
+        (np.empty((0, 2)), ValueError, "0 sample"),
+        (np.empty((3, 0)), ValueError, "0 feature"),
+        ([1.0, 2.0], ValueError, "1D array"),
+        (np.ones((2, 2, 2)), ValueError, "dim 3"),
+        ([["a"], ["b"]], ValueError, "could not convert"),
+        ([[1.0], [2.0, 3.0]], ValueError, "inhomogeneous"),
+        (np.array([["2025-01-01"], ["2025-01-02"]], "datetime64[D]"), (TypeError, ValueError), "DType|dtype"),
+        (np.ones((2, 2)) * 1j, ValueError, "[Cc]omplex"),
+        (csr_array(np.eye(3)), TypeError, "[Ss]parse"),
+    ],
 )
-@pytest.mark.parametrize("n_features", [2, 5])
-def test_kmad_keeps_the_partition_where_geometry_does(change, n_features):
-    X, _ = blobs(n_features, 4)
-    assert_same_partition(KMad().fit(X).labels_, KMad().fit(change(X)).labels_)
-
-
-@pytest.mark.parametrize("n_features", [1, 2, 3, 5])
-def test_kmad_is_the_same_for_any_number_of_threads(n_features, monkeypatch):
-    X, _ = blobs(n_features, 3, distance=5)
-    monkeypatch.setattr("kmad._threads.CHUNK_ROWS", len(X) // 6)
-    one, two = (KMad(n_jobs=n_jobs).fit(X) for n_jobs in (1, 2))
-    np.testing.assert_array_equal(one.labels_, two.labels_)
-    assert one.cluster_centers_.tobytes() == two.cluster_centers_.tobytes()
-    assert one.inertia_ == two.inertia_
-    assert_valid_clustering(one, X)
-
-
-@pytest.mark.parametrize("n_features", [2, 5])
-def test_kmad_takes_arrays_of_any_layout(n_features):
-    X, _ = blobs(n_features, 3, size=50)
-    X = np.round(X)
-    whole = KMad().fit(X)
-    read_only = X.copy()
-    read_only.flags.writeable = False
-    wide = np.zeros((2 * len(X), 2 * n_features))
-    wide[::2, ::2] = X
-    for given_rows in (np.asfortranarray(X), read_only, wide[::2, ::2], X.astype(int), X.tolist(), X.astype(object)):
-        np.testing.assert_array_equal(KMad().fit(given_rows).labels_, whole.labels_)
-
-
-@pytest.mark.parametrize("n_features", [1, 2, 3, 5])
-def test_kmad_keeps_the_dtype(n_features):
-    X, labels = blobs(n_features, 3)
-    single = X.astype(np.float32)
-    model = KMad().fit(single)
-    assert model.cluster_centers_.dtype == model.transform(single).dtype == np.float32
-    assert adjusted_rand_score(labels, model.labels_) > 0.99
-    assert_valid_clustering(model, single)
-
-
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
-def test_kmad_takes_tables(frame):
-    X, _ = blobs(2)
-    table = frame({"amount": X[:, 0], "visits": X[:, 1]})
-    model = KMad().fit(table)
-    np.testing.assert_array_equal(model.labels_, KMad().fit(X).labels_)
-    assert model.feature_names_in_.tolist() == ["amount", "visits"]
-
-
-@pytest.mark.parametrize(("output", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-def test_kmad_transforms_to_tables(output, kind):
-    X, _ = blobs(2)
-    distances = KMad().set_output(transform=output).fit_transform(X)
-    assert isinstance(distances, kind)
-    assert list(distances.columns) == ["kmad0", "kmad1", "kmad2"]
-    np.testing.assert_array_equal(distances.to_numpy().argmin(axis=1), KMad().fit_predict(X))
-
-
-def test_kmad_works_in_pipelines_and_searches():
-    X, labels = blobs(3, 4)
-    pipeline = make_pipeline(StandardScaler(), KMad())
-    assert adjusted_rand_score(labels, pipeline.fit_predict(X)) == 1
-    search = GridSearchCV(KMad(), {"n_clusters": [1, 2, 4]}, cv=2).fit(X)
-    assert search.best_params_ == {"n_clusters": 4}
-    assert clone(search.best_estimator_).get_params() == search.best_estimator_.get_params()
-
-
-def test_kmad_survives_pickling():
-    X, _ = blobs(2)
-    model = KMad().fit(X)
-    again = pickle.loads(pickle.dumps(model))  # noqa: S301 - the test's own pickle
-    np.testing.assert_array_equal(again.predict(X), model.labels_)
-    assert again.regions_.prominence.tolist() == model.regions_.prominence.tolist()
-
-
-def test_kmad_leaves_its_input_alone():
-    X, _ = blobs(2)
-    weight = np.linspace(0, 1, len(X))
-    before = X.copy(), weight.copy()
-    KMad().fit(X, sample_weight=weight)
-    np.testing.assert_array_equal(X, before[0])
-    np.testing.assert_array_equal(weight, before[1])
-    assert X.flags.writeable
-    assert weight.flags.writeable
-
-
-def test_kmad_tells_its_steps(capsys, caplog, monkeypatch):
-    X, _ = blobs(2)
-    with caplog.at_level(logging.INFO, logger="kmad"):
-        KMad(verbose=1).fit(X)
+def test_rows_that_cannot_be_read_are_an_error(X, error, message):
+    with pytest.raises(error, match=message):
         KMad().fit(X)
-    assert caplog.messages == ["first look: 3 regions"]
-    monkeypatch.setattr(logging.Logger, "hasHandlers", lambda _: False)
-    KMad(verbose=1).fit(X)
-    assert capsys.readouterr().err == "first look: 3 regions\n"
 
 
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"n_clusters": 0}, ValueError, "n_clusters must be at least 1; got 0"),
-        ({"n_clusters": 2.5}, TypeError, "n_clusters must be an integer; got 2.5"),
-        ({"n_clusters": True}, TypeError, "n_clusters must be an integer; got True"),
-        ({"n_clusters": 181}, ValueError, "n_clusters must be at most the number of rows, 180; got 181"),
-        ({"significance": 0}, ValueError, "significance must lie between 0 and 1, both excluded; got 0"),
-        ({"significance": "x"}, TypeError, "significance must be a number; got 'x'"),
-        ({"max_iter": 0}, ValueError, "max_iter must be at least 1; got 0"),
-        ({"tol": -1.0}, ValueError, "tol must be a finite number of at least 0; got -1.0"),
-        ({"tol": np.inf}, ValueError, "tol must be a finite number of at least 0; got inf"),
-        ({"n_jobs": 0}, ValueError, "n_jobs must not be 0; got 0"),
-        ({"n_jobs": "all"}, TypeError, "n_jobs must be an integer; got 'all'"),
-        ({"verbose": -1}, ValueError, "verbose must be at least 0; got -1"),
+        ({"n_clusters": 0}, ValueError, "n_clusters must be at least 1; got 0."),
+        ({"n_clusters": 2.0}, TypeError, "n_clusters must be an integer; got 2.0."),
+        ({"n_clusters": "auto"}, TypeError, "n_clusters must be an integer; got 'auto'."),
+        ({"n_clusters": True}, TypeError, "n_clusters must be an integer; got True."),
+        ({"n_clusters": 5}, ValueError, "n_clusters must be at most the number of rows, 4; got 5."),
+        ({"significance": 0}, ValueError, "significance must lie between 0 and 1, both excluded; got 0."),
+        ({"significance": 1.0}, ValueError, "significance must lie between 0 and 1, both excluded; got 1.0."),
+        ({"significance": None}, TypeError, "significance must be a number; got None."),
+        ({"max_iter": 0}, ValueError, "max_iter must be at least 1; got 0."),
+        ({"max_iter": 1e3}, TypeError, "max_iter must be an integer; got 1000.0."),
+        ({"tol": -1e-9}, ValueError, "tol must be a finite number of at least 0; got -1e-09."),
+        ({"tol": np.inf}, ValueError, "tol must be a finite number of at least 0; got inf."),
+        ({"verbose": -1}, ValueError, "verbose must be at least 0; got -1."),
+        ({"verbose": "yes"}, TypeError, "verbose must be an integer; got 'yes'."),
+        ({"n_jobs": 0}, ValueError, "n_jobs must not be 0; got 0."),
+        ({"n_jobs": 1.5}, TypeError, "n_jobs must be an integer; got 1.5."),
     ],
 )
-def test_kmad_names_the_parameter_the_rule_and_the_value(parameters, error, message):
-    X, _ = blobs(2, 3, size=60)
-    with pytest.raises(error, match=message):
-        KMad(**parameters).fit(X)
+def test_parameter_that_cannot_be_is_an_error(parameters, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        KMad(**parameters).fit([[0.0], [1.0], [2.0], [3.0]])
 
 
-def test_kmad_takes_no_jobs_for_one():
-    X, _ = blobs(2)
-    np.testing.assert_array_equal(KMad(n_jobs=None).fit(X).labels_, KMad().fit(X).labels_)
+def test_parameters_may_be_numpy_numbers():
+    X, group = make_groups(2)
+    parameters = {"n_clusters": np.int64(3), "significance": np.float32(0.05), "max_iter": np.int8(50), "n_jobs": None}
+    assert_same_partition(fitted(X, **parameters).labels_, group)
 
 
 @pytest.mark.parametrize(
-    ("X", "message"),
+    ("weights", "message"),
     [
-        ([[1.0, np.nan]], "NaN"),
-        ([[1.0, np.inf]], "infinity"),
-        (np.empty((0, 2)), "0 sample"),
-        (np.ones(3), "Expected 2D array"),
-        (pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), "column 'b' is of dtype String"),
-        (pl.DataFrame({"a": [1.0, None], "b": [1, 2]}), "column 'a' has 1 missing .* the first in row 1"),
+        ([1.0, -1.0, 1.0], "sample_weight must be zero or more; got -1.0 at row 1."),
+        ([1.0, 1.0], "sample_weight must have one entry for each of the 3 rows; got the shape (2,)."),
+        ([0.0, 0.0, 0.0], "sample_weight must have an entry above zero; all 3 are zero."),
     ],
 )
-def test_kmad_refuses_what_is_not_finite_numbers(X, message):
-    with pytest.raises(ValueError, match=message):
+def test_weights_that_cannot_be_are_an_error(weights, message):
+    X = [[0.0], [1.0], [2.0]]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        KMad().fit(X, sample_weight=weights)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        KMad().fit(X).score(X, sample_weight=weights)
+
+
+@pytest.mark.parametrize("method", ["predict", "transform", "score"])
+def test_other_number_of_columns_is_an_error(method):
+    model = KMad().fit(np.eye(3))
+    with pytest.raises(ValueError, match="X has 2 features, but KMad is expecting 3 features"):
+        getattr(model, method)(np.eye(2))
+
+
+# --- rows with little to see in them
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("value", [0.0, 3.0, -1e-20, 0.1, 1e12])
+def test_equal_rows_are_one_cluster(d, value):
+    model = fitted(np.full((20, d), value))
+    assert model.n_clusters_ == 1
+    assert model.inertia_ == pytest.approx(0, abs=1e-20 * max(1, value) ** 2)
+    assert model.cluster_centers_ == pytest.approx(np.full((1, d), value))
+    assert model.regions_.size.tolist() == [20.0]
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_one_row_is_one_cluster(d):
+    X = np.arange(d, dtype=float)[None]
+    for parameters in ({}, {"n_clusters": 1}):
+        model = fitted(X, **parameters)
+        assert np.array_equal(model.cluster_centers_, X)
+        assert model.inertia_ == 0
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_fewer_rows_than_features_are_clustered(n):
+    X = np.random.default_rng(n).normal(size=(n, 12))
+    assert fitted(X).n_clusters_ == 1
+    assert fitted(X, n_clusters=n).inertia_ == pytest.approx(0, abs=1e-20)
+
+
+def test_constant_columns_change_nothing():
+    X, group = make_groups(2)
+    wide = np.insert(X, [0, 1, 2], [5.0, -1.0, 0.0], axis=1)
+    assert_same_partition(fitted(wide).labels_, group)
+    assert fitted(wide[:, :3]).n_clusters_ == 3
+    assert fitted(wide[:, [0, 2]]).n_clusters_ == 1
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_three_points_repeated_are_three_clusters(d):
+    points = np.random.default_rng(d).normal(size=(3, d))
+    model = fitted(np.repeat(points, [rows(1000, 60), rows(900, 50), rows(800, 40)], axis=0))
+    assert model.n_clusters_ == 3
+    assert model.cluster_centers_ == pytest.approx(points)
+    assert model.inertia_ == pytest.approx(0, abs=1e-20)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_counts_are_one_cluster(d):
+    X = np.random.default_rng(d).poisson(3.0, size=(rows(3000, 300), d))
+    assert fitted(X).n_clusters_ == 1
+    assert fitted(np.log1p(X)).n_clusters_ == 1
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2])
+def test_rounded_numbers_are_one_cluster(decimals):
+    X = np.random.default_rng(0).normal(20, 4, size=(rows(3000, 300), 2))
+    assert fitted(np.round(X, decimals)).n_clusters_ == 1
+
+
+def test_counts_in_groups_are_the_groups():
+    rng = np.random.default_rng(0)
+    group = np.arange(rows(2000, 300)) % 2
+    X = rng.poisson(np.array([[3.0, 40.0], [30.0, 8.0]])[group])
+    model = fitted(X)
+    assert model.n_clusters_ == 2
+    assert adjusted_rand_score(group, model.labels_) > 0.98
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 6])
+def test_independent_flags_are_one_cluster(d):
+    X = np.random.default_rng(d).uniform(size=(rows(2000, 300), d)) < 0.4
+    model = fitted(X)
+    assert model.n_clusters_ == (1 if d > 1 else 2)
+
+
+def test_values_a_hair_apart_are_clustered():
+    hair = np.finfo(float).eps
+    X = np.repeat([1 + hair, 1 + 2 * hair, 1 + 3 * hair, *range(2, 12)], 5)[:, None]
+    assert fitted(X).n_clusters_ == 1
+    assert fitted(X[5:15], n_clusters=2).labels_.tolist() == [0] * 5 + [1] * 5
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_more_clusters_than_distinct_rows_warn(d):
+    X = np.repeat(np.arange(3.0)[:, None] * np.ones(d), 4, axis=0)
+    message = "n_clusters=5 clusters were asked for, but X has only 3 distinct rows: there are as many clusters."
+    with pytest.warns(ConvergenceWarning, match=message):
+        model = KMad(5).fit(X)
+    assert_valid_clustering(model, X)
+    assert model.n_clusters_ == 3
+    assert model.inertia_ == 0
+
+
+# --- how many clusters
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 8, 32])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_separate_groups_are_the_clusters(d, k):
+    X, group = make_groups(d, k, n=rows(150, 60))
+    model = fitted(X)
+    assert_same_partition(model.labels_, group)
+    assert np.array_equal(model.labels_, group), "the groups fall in size"
+
+
+def test_groups_of_other_sizes_and_spreads_are_the_clusters():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], rows(10, 3) * np.array([200, 40, 8]))
+    spread, place = np.array([3.0, 1.0, 0.3]), np.array([[0, 0], [20, 0], [0, 20.0]])
+    X = place[group] + spread[group][:, None] * rng.normal(size=(len(group), 2))
+    model = fitted(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(group, model.labels_) > 0.98
+
+
+def test_tight_groups_beside_a_wide_one_are_all_found():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(4), rows(500, 150))
+    place = np.array([(0, 0), (100, 100), (100.5, 100), (100, 100.5)])
+    X = place[group] + np.array([7, 0.02, 0.02, 0.02])[group][:, None] * rng.normal(size=(len(group), 2))
+    assert_same_partition(fitted(X).labels_, group)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_groups_with_heavy_tails_are_the_clusters(d):
+    rng = np.random.default_rng(d)
+    group = np.arange(rows(1500, 300)) % 3
+    X = 25.0 * np.eye(d)[group % d] * (1 + group[:, None] // d) + rng.standard_t(3, size=(len(group), d))
+    model = fitted(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(group, model.labels_) > 0.95
+
+
+def test_groups_on_a_uniform_background_are_the_clusters():
+    rng = np.random.default_rng(0)
+    n = rows(600, 150)
+    place = np.array([(20.0, 20.0), (70.0, 30.0), (40.0, 80.0)])
+    X = np.concatenate([place[np.arange(3 * n) % 3] + rng.normal(size=(3 * n, 2)), rng.uniform(0, 100, (n // 3, 2))])
+    model = fitted(X)
+    assert model.n_clusters_ == 3
+    assert np.abs(model.cluster_centers_[:, None] - place).max(axis=2).min(axis=0).max() < 6
+
+
+def test_groups_among_columns_that_say_nothing_are_the_clusters():
+    rng = np.random.default_rng(0)
+    X, group = make_groups(2, n=rows(300, 100))
+    model = fitted(np.hstack([X, rng.normal(size=(len(X), 6))]))
+    assert_same_partition(model.labels_, group)
+
+
+def test_many_groups_are_the_clusters():
+    rng = np.random.default_rng(0)
+    k = rows(49, 9)
+    group = np.repeat(np.arange(k), rows(100, 50))
+    side = round(k**0.5)
+    place = 10.0 * np.stack([np.arange(k) // side, np.arange(k) % side], axis=1)
+    X = place[group] + rng.normal(size=(len(group), 2))
+    model = fitted(X)
+    assert model.n_clusters_ == k
+    assert adjusted_rand_score(group, model.labels_) > 0.999
+
+
+SAMPLES = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "uniform": lambda rng, shape: rng.uniform(size=shape),
+    "exponential": lambda rng, shape: rng.exponential(size=shape),
+    "log-normal": lambda rng, shape: rng.lognormal(size=shape),
+}
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 8])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_sample_of_one_region_is_seldom_divided(sample, d):
+    trials = rows(40, 1)
+    found = []
+    for seed in range(trials):
+        rng = np.random.default_rng([seed, d])
+        X = SAMPLES[sample](rng, (int(rng.choice([300, rows(1500, 300)])), d))
+        found.append(KMad().fit(X).n_clusters_)
+    assert np.mean(np.array(found) > 1) <= 0.05 + 0.06 * (trials > 1)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 8])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_large_sample_of_one_region_is_one_cluster(sample, d):
+    X = SAMPLES[sample](np.random.default_rng(8), (rows(30_000, 400), d))
+    assert fitted(X).n_clusters_ == 1
+
+
+def test_less_significance_finds_no_more_clusters():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(m, 1.0, size=(rows(200, 80), 1)) for m in (0, 4, 9)])
+    found = [fitted(X, significance=significance).n_clusters_ for significance in (0.3, 0.05, 1e-4, 1e-40)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] == 3
+    assert found[-1] == 1
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 8])
+def test_number_of_clusters_is_as_asked(d, k):
+    X, group = make_groups(d, n=rows(120, 50))
+    model = fitted(X, n_clusters=k)
+    assert model.n_clusters_ == k
+    if k <= 3:
+        # Groups are joined, or taken as they are.
+        assert len(np.unique(np.stack([group, model.labels_]), axis=1).T) == 3
+    else:
+        # Groups are divided, and lie no further apart than a random start leaves them.
+        assert all(len(np.unique(group[model.labels_ == j])) == 1 for j in range(k))
+        peer = KMeans(k, n_init=1, random_state=0).fit(X)
+        assert model.inertia_ < 1.2 * peer.inertia_
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_inertia_falls_with_the_number_of_clusters(d):
+    X = np.random.default_rng(d).normal(size=(rows(200, 60), d))
+    inertia = [fitted(X, n_clusters=k).inertia_ for k in (1, 2, 4, 8, 16, 32)]
+    assert (np.diff(inertia) < 0).all()
+    assert inertia[0] == pytest.approx(((X - X.mean(axis=0)) ** 2).sum())
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_as_many_clusters_as_rows_are_the_rows(d):
+    X = np.random.default_rng(d).normal(size=(12, d))
+    model = fitted(X, n_clusters=12)
+    assert sorted(model.labels_) == list(range(12))
+    assert model.inertia_ == pytest.approx(0, abs=1e-20)
+
+
+# --- why there are as many
+
+
+def test_regions_say_why_there_are_as_many_clusters(groups):
+    X, group = groups
+    model = fitted(X)
+    regions = model.regions_
+    assert regions.size == pytest.approx(np.bincount(group), rel=0.15)
+    assert regions.center == pytest.approx(model.cluster_centers_, abs=1.0)
+    assert np.abs(regions.peak - model.cluster_centers_).max() < 5
+    assert (regions.prominence > regions.threshold).all()
+
+
+def test_regions_of_one_cluster_have_no_saddle():
+    model = fitted(np.random.default_rng(0).normal(size=(200, 2)))
+    assert model.regions_.prominence.tolist() == [np.inf]
+    assert model.regions_.threshold.tolist() == [0.0]
+    assert model.regions_.divided.tolist() == [False]
+    assert model.regions_.center == pytest.approx(model.cluster_centers_)
+
+
+def test_regions_found_by_a_second_look_say_so():
+    # In eight features the two close groups fall on one spot of the three axes that are looked at first.
+    rng = np.random.default_rng(0)
+    n = rows(300, 100)
+    group = np.repeat(np.arange(5), n)
+    place = np.zeros((5, 8))
+    place[1, 0] = place[2, 1] = place[3, 2] = 60
+    place[4, 3] = 9
+    X = place[group] + rng.normal(size=(len(group), 8))
+    model = fitted(X)
+    assert_same_partition(model.labels_, group)
+    assert model.regions_.divided.sum() == 2
+    close = model.predict(place[[0, 4]])
+    assert model.regions_.divided[close].all()
+    dips, critical = model.regions_.prominence[close], model.regions_.threshold[close]
+    assert dips[0] == dips[1] > critical[0] == critical[1]
+
+
+def test_regions_of_a_number_asked_for_are_those_that_were_seen():
+    X, _ = make_groups(2)
+    assert len(fitted(X, n_clusters=2).regions_.size) == 3
+    assert len(fitted(X, n_clusters=5).regions_.size) == 3
+
+
+# --- settling
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("parameters", [{"n_clusters": 6}, {}])
+def test_too_few_iterations_warn(d, parameters):
+    X, _ = make_groups(d, n=rows(200, 60), distance=5.0)
+    with pytest.warns(ConvergenceWarning, match="k-means had not settled after max_iter=1 iterations"):
+        model = KMad(max_iter=1, **parameters).fit(X)
+    assert_valid_clustering(model, X, settled=False)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("max_iter", [2, 3, 5])
+def test_labels_are_nearest_however_few_the_iterations(d, max_iter):
+    X = np.random.default_rng(d).uniform(size=(rows(200, 80), d))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # on a line few are enough
+        model = KMad(6, max_iter=max_iter).fit(X)
+    assert_valid_clustering(model, X, settled=False)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_tolerance_ends_settling_early(d):
+    X = np.random.default_rng(d).uniform(size=(rows(2000, 200), d))
+    exact, near, first = (KMad(8, tol=tol).fit(X) for tol in (0.0, 1e-2, 1e9))
+    assert first.n_iter_ <= near.n_iter_ <= exact.n_iter_
+    assert first.n_iter_ < exact.n_iter_
+    assert near.inertia_ == pytest.approx(exact.inertia_, rel=0.1)
+    for model in (near, first):
+        assert_valid_clustering(model, X, settled=False)
+
+
+def test_tolerance_is_in_units_of_the_variance():
+    X = np.random.default_rng(0).uniform(size=(rows(1000, 150), 2))
+    small, large = KMad(8, tol=1e-3).fit(X), KMad(8, tol=1e-3).fit(1024 * X)
+    assert small.n_iter_ == large.n_iter_
+    assert np.array_equal(small.labels_, large.labels_)
+
+
+# --- verbose
+
+
+def test_verbose_fit_tells_its_steps_to_the_logger(caplog):
+    X, _ = make_groups(2)
+    with caplog.at_level(logging.INFO, logger="kmad"):
         KMad().fit(X)
+        assert caplog.messages == []
+        KMad(verbose=1).fit(X)
+    assert caplog.messages == ["first look: 3 regions"]
 
 
-def test_kmad_refuses_other_columns_than_it_was_fitted_on():
-    X, _ = blobs(2)
-    model = KMad().fit(X)
-    with pytest.raises(ValueError, match="X has 3 features, but KMad is expecting 2"):
-        model.predict(np.ones((2, 3)))
-    with pytest.raises(NotFittedError):
-        KMad().predict(X)
+def test_verbose_fit_tells_its_steps_on_standard_error(monkeypatch, capsys):
+    X, _ = make_groups(2)
+    monkeypatch.setattr(log, "propagate", False)
+    KMad(verbose=1).fit(X)
+    assert capsys.readouterr().err == "first look: 3 regions\n"
+    KMad().fit(X)
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
 
 
-@pytest.mark.parametrize(
-    ("weight", "error", "message"),
-    [
-        ([1.0], ValueError, r"sample_weight must have one entry for each of the 180 rows; got the shape \(1,\)"),
-        (-np.ones(180), ValueError, "sample_weight must be zero or more; got -1.0 at row 0"),
-        (np.full(180, np.nan), ValueError, "sample_weight must be finite; got nan at row 0"),
-        (np.zeros(180), ValueError, "sample_weight must have an entry above zero; all 180 are zero"),
-        (["x"] * 180, TypeError, "sample_weight must be an array of numbers; got list"),
-    ],
-)
-def test_kmad_refuses_weights_that_are_none(weight, error, message):
-    X, _ = blobs(2, 3, size=60)
-    with pytest.raises(error, match=message):
-        KMad().fit(X, sample_weight=weight)
+def test_verbose_fit_tells_of_a_second_look(caplog):
+    rng = np.random.default_rng(0)
+    place = 60.0 * np.eye(5, 8)[[0, 1, 2, 4]]
+    X = np.concatenate([at + rng.normal(size=(rows(300, 100), 8)) for at in [*place, place[0] + 9 * np.eye(8)[3]]])
+    with caplog.at_level(logging.INFO, logger="kmad"):
+        model = KMad(verbose=1).fit(X)
+    assert caplog.messages[-1] == f"looked again: {model.n_clusters_} regions"

@@ -104,8 +104,8 @@ def settle_on_cells(
             assign_border(border.rows, border.weights, border.home, label, place + origin, origin, table)
         mass = table[:, 0]
         means = np.where(mass[:, None] > 0, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None], place)
-        still = np.array_equal(means, place)
-        if not whole and (still or ((means - place) ** 2).sum() <= tol):
+        still = np.array_equal(means, place) or ((means - place) ** 2).sum() <= tol
+        if not whole and still:
             order = by_falling_mass(place, mass)
             converged = np.array_equal(order, np.arange(len(place)))
             if converged:
@@ -116,6 +116,10 @@ def settle_on_cells(
             place = means
         # Whole cells get near in many cheap steps; the borders between them are made exact from there.
         whole = whole and not still and n_iter < max_iter // 2
+    if not converged:
+        order = by_falling_mass(place, mass)
+        place, seed = place[order], seed[order]
+        assign_cells(*cells[1:], place, REACH, whole, label, near, np.zeros((len(place), 4)))
     final = (place + origin)[:, :q]
     mass = label_all(X, weights, cell, cells, label, final, grid.frame.n_cells, threads)
     return Partition(cell, final, mass, seed, n_iter, converged)

@@ -17,6 +17,7 @@ MAX_CELLS_PER_AXIS = 1 << 12
 # Few rows cannot show detail that needs more cells than this many a row.
 CELLS_PER_ROW = 16
 MIN_CELLS = 1 << 9
+LEAST_EXTENT = 1e-290
 
 
 class Frame(NamedTuple):
@@ -65,12 +66,11 @@ def max_cells(n_axes: int, n_rows: int) -> int:
 def plan(low: Floats, high: Floats, max_cells: int) -> Frame:
     """The finest frame of at most `max_cells` cells over a box; an axis without extent gets one cell."""
     extent = high - low
-    spread = extent > 0
-    width = np.ones(len(extent))
-    width[spread] = np.exp2(np.ceil(np.log2(extent[spread])))
+    # Less than the least extent has no inverse.
+    spread = extent > LEAST_EXTENT
     # Below this the index of a cell, counted from zero, is no longer exact.
-    finest = np.maximum(np.abs(low), np.abs(high)) * 2.0**-48
-    width = np.maximum(width, np.exp2(np.ceil(np.log2(np.maximum(finest, np.finfo(float).tiny)))))
+    finest = np.maximum(np.maximum(np.abs(low), np.abs(high)) * 2.0**-48, LEAST_EXTENT)
+    width = np.exp2(np.ceil(np.log2(np.maximum(extent, finest))))
 
     def cells(width: Floats) -> NDArray[np.int64]:
         # As rows are binned: the difference may round up to the next cell, and no row lies beyond the highest.

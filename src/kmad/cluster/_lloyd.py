@@ -105,6 +105,8 @@ def settle(
             centers, seed = centers[order], seed[order]
         else:
             centers = centers + step
+    order = by_falling_mass(centers, mass)
+    centers, seed = centers[order], seed[order]
     _, mass, _ = assign_and_add(X, weights, centers, labels, threads)
     return Partition(labels, centers, mass, seed, max_iter, converged=False)
 

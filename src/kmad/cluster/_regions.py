@@ -88,20 +88,21 @@ def prominence_threshold(n_axes: int, resolvable: float, significance: float) ->
 
 def find_regions(X: Rows, weights: Floats, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
     """Look at all rows of X (n, q <= 3); the cell of each row in the grid is written to `cell`."""
-    frame = _frame(X, lens)
+    frame = _frame(X, weights, lens)
     grid = summarise(X, weights, frame, cell, lens.threads)
     everywhere = View(np.full(X.shape[1], np.inf), 1.0, lambda peak: np.ones(len(peak), bool))
     return grid, _look(X, weights, cell, grid, lens, everywhere)
 
 
-def _frame(X: Rows, lens: Lens) -> Frame:
+def _frame(X: Rows, weights: Floats, lens: Lens) -> Frame:
     """The finest frame over the rows, and over the intervals that tied values stand for."""
     low, high = bounds(X, lens.threads)
     for f, ties in enumerate(lens.ties):
         if ties is not None:
             low[f] -= ties.below[0]
             high[f] += ties.above[-1]
-    return plan(low, high, max_cells(X.shape[1], len(X)))
+    # A row of weight w is w rows, here too.
+    return plan(low, high, max_cells(X.shape[1], int(weights.sum()) if len(weights) else len(X)))
 
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
@@ -267,7 +268,7 @@ def _look_inside(
     X, weights = frozen(X[rows]), frozen(weights[rows]) if len(weights) else weights
     # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
     closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
-    finer = _frame(X, closer)
+    finer = _frame(X, weights, closer)
     if not np.any(finer.width < frame.width):
         return None
 

@@ -45,7 +45,8 @@ def column_ties(column: Floats) -> Ties | None:
 
 def _next_gap(gaps: Floats) -> Floats:
     """The gap (1,) before the first of one or two."""
-    return np.asarray(gaps[:1] * np.clip(gaps[0] / gaps[-1], 1 / LOPSIDED, LOPSIDED))
+    with np.errstate(over="ignore"):  # the clip takes care of it
+        return np.asarray(gaps[:1] * np.clip(gaps[0] / gaps[-1], 1 / LOPSIDED, LOPSIDED))
 
 
 def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
@@ -56,9 +57,13 @@ def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
     low = np.maximum(ties.value - ties.below, edges[0])[inside]
     high = np.minimum(ties.value + ties.above, edges[-1])[inside]
     overlap = np.clip(np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1]), 0, None)
-    overlap *= (ties.mass[inside] / overlap.sum(axis=1))[:, None]
+    covered = overlap.sum(axis=1)
+    # Values so close that their interval rounds to nothing stay where they are.
+    at, nothing = home[inside], covered == 0
+    overlap[nothing, at[nothing]] = covered[nothing] = 1.0
+    overlap *= (ties.mass[inside] / covered)[:, None]
     matrix = np.zeros((n_cells, n_cells))
-    np.add.at(matrix, home[inside], overlap)
+    np.add.at(matrix, at, overlap)
     known = matrix.sum(axis=1) > 0
     matrix[known] /= matrix[known].sum(axis=1, keepdims=True)
     matrix[~known, ~known] = 1.0
