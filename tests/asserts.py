@@ -4,6 +4,9 @@ import numpy as np
 from numba import config
 from tests.reference import squared_distances
 
+# The square of a smaller distance is no longer a number with all its digits.
+TINY = 1e-150
+
 
 def rows(jitted, unjitted):
     """A number of rows that the run at hand can afford."""
@@ -38,12 +41,12 @@ def assert_valid_clustering(model, X, sample_weight=None, *, settled=True):
     assert model.n_iter_ >= 1
     np.testing.assert_array_equal(labels, model.predict(X))
 
-    # Rounding: of the coordinates, and of distances through products of coordinates less a point among the centres.
-    extent = np.ptp(rows, axis=0).max()
-    unit = np.finfo(np.float64).eps * (np.abs(rows).max() + extent)
+    # How exact coordinates and distances can be.
+    size, extent = np.abs(rows).max(), np.ptp(rows, axis=0).max()
+    rounding = 4 * np.finfo(np.float64).eps * size + 1e-12 * extent + TINY
     distance = squared_distances(rows, centers.astype(np.float64))
     own = np.take_along_axis(distance, labels[:, None].astype(np.int64), axis=1)[:, 0]
-    slack = 1e-12 * extent**2 + 16 * unit * extent * rows.shape[1]
+    slack = rounding * (extent + rounding) * rows.shape[1]
     assert (own <= distance.min(axis=1) + slack).all()
     np.testing.assert_allclose(model.inertia_, weights @ own, rtol=1e-9, atol=slack * weights.sum())
 
@@ -52,16 +55,16 @@ def assert_valid_clustering(model, X, sample_weight=None, *, settled=True):
     if settled:
         assert (mass > 0).all()
         means = np.array([np.average(rows[labels == j], axis=0, weights=weights[labels == j]) for j in range(k)])
-        if centers.dtype == np.float32:
-            # Rounded centres: rows that lie half way between two may have gone to the other one.
-            second = np.partition(distance, 1, axis=1)[:, 1] if k > 1 else np.full(len(rows), np.inf)
-            shaky = second - own <= 1e-5 * np.abs(rows).max() * extent
-            moved = np.array([(weights * shaky).sum() / m for m in mass])
-        else:
+        moved = np.zeros(k)
+        if centers.dtype == np.float64:
             assert (np.diff(mass) <= 1e-12 * mass.sum()).all()
-            shaky, moved = np.zeros(len(rows), bool), np.zeros(k)
-        rounding = 8 * np.finfo(centers.dtype).eps * np.abs(rows).max()
-        assert (np.abs(means - centers) <= (rounding + 1e-12 * extent + moved * extent)[:, None]).all()
+        else:
+            rounding += 4 * np.finfo(np.float32).eps * size
+            # Centres were rounded in the end: rows half way between two may then have gone to the other one.
+            second = np.sort(distance, axis=1)[:, 1] if k > 1 else np.inf
+            half_way = second - own <= 4 * np.finfo(np.float32).eps * (size + extent) * extent * rows.shape[1]
+            moved = (weights @ half_way) / mass * extent
+        assert (np.abs(means - centers) <= (rounding + moved)[:, None]).all()
     assert_valid_regions(model, weights.sum())
 
 

@@ -104,7 +104,7 @@ def settle_on_cells(
             assign_border(border.rows, border.weights, border.home, label, place + origin, origin, table)
         mass = table[:, 0]
         means = np.where(mass[:, None] > 0, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None], place)
-        still = np.array_equal(means, place) or ((means - place) ** 2).sum() <= tol
+        still = np.array_equal(means, place) or (tol > 0 and ((means - place) ** 2).sum() <= tol)
         if not whole and still:
             order = by_falling_mass(place, mass)
             converged = np.array_equal(order, np.arange(len(place)))

@@ -94,7 +94,7 @@ def settle(
     labels[:] = -1
     for n_iter in range(1, max_iter + 1):
         changed, mass, step = assign_and_add(X, weights, centers, labels, threads)
-        if not changed or (step**2).sum() <= tol:
+        if not changed or (tol > 0 and (step**2).sum() <= tol):
             order = by_falling_mass(centers, mass)
             if np.array_equal(order, np.arange(len(centers))):
                 return Partition(labels, centers, mass, seed, n_iter, converged=True)

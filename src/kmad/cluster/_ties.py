@@ -59,7 +59,8 @@ def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
     overlap = np.clip(np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1]), 0, None)
     covered = overlap.sum(axis=1)
     # Values so close that their interval rounds to nothing stay where they are.
-    at, nothing = home[inside], covered == 0
+    at, nothing = home[inside], covered < np.finfo(float).tiny
+    overlap[nothing] = 0.0
     overlap[nothing, at[nothing]] = covered[nothing] = 1.0
     overlap *= (ties.mass[inside] / covered)[:, None]
     matrix = np.zeros((n_cells, n_cells))
