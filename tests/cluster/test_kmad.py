@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests import reference
-from tests.asserts import assert_same_partition, assert_valid_clustering, rows
+from tests.asserts import TINY, assert_same_partition, assert_valid_clustering, rows
 from tests.strategies import weighted_tables
 
 from kmad import KMad, _threads
@@ -47,9 +47,6 @@ def fitted(X, sample_weight=None, **parameters):
 @pytest.fixture(scope="module", params=DIMENSIONS)
 def groups(request):
     return make_groups(request.param)
-
-
-# --- the estimator
 
 
 @parametrize_with_checks([KMad(), KMad(n_clusters=3), KMad(n_clusters=2, n_jobs=1, tol=1e-3)])
@@ -164,9 +161,6 @@ def test_table_is_read_by_its_names(make):
         model.predict(make({"count": X[:, 1], "amount": X[:, 0]}))
 
 
-# --- what goes in
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("d", DIMENSIONS)
 def test_float_type_is_kept(dtype, d):
@@ -269,9 +263,6 @@ def test_equal_weights_change_nothing(d):
     assert np.array_equal(plain.cluster_centers_, weighted.cluster_centers_)
 
 
-# --- what must not matter
-
-
 def test_order_of_rows_changes_no_cluster(groups):
     X, group = groups
     order = np.random.default_rng(0).permutation(len(X))
@@ -321,25 +312,28 @@ def test_number_of_threads_changes_no_bit(d, parameters, monkeypatch):
         assert np.array_equal(one.predict(X), two.predict(X))
 
 
-@given(table=weighted_tables(features=st.integers(1, 6)), k=st.none() | st.integers(1, 4), typed=st.booleans())
-def test_any_rows_are_clustered(table, k, typed):
-    X, weights = table
-    with np.errstate(over="ignore"):
-        X = X.astype(np.float32) if typed else X
-    k = min(k or len(X), len(X)) if k else None
+@given(table=weighted_tables(features=st.integers(1, 6)), typed=st.sampled_from([np.float32, np.float64]))
+def test_any_rows_are_clustered(table, typed):
+    X, weights = table[0].astype(typed), table[1]
     sample_weight = weights if len(weights) else None
-    if k is not None and k > len(np.unique(X, axis=0)):
-        with pytest.warns(ConvergenceWarning):
-            model = KMad(k).fit(X, sample_weight=sample_weight)
-    else:
-        with warnings.catch_warnings():
-            # Rows whose squared distance underflows are distinct, and cannot be told apart.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = KMad(k).fit(X, sample_weight=sample_weight)
+    assert_valid_clustering(KMad().fit(X, sample_weight=sample_weight), X, sample_weight)
+
+
+@given(table=weighted_tables(features=st.integers(1, 6)), data=st.data())
+def test_any_rows_are_clustered_into_as_many_as_asked(table, data):
+    X, weights = table
+    k = data.draw(st.integers(1, len(X)))
+    sample_weight = weights if len(weights) else None
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        model = KMad(k).fit(X, sample_weight=sample_weight)
     assert_valid_clustering(model, X, sample_weight)
-
-
-# --- errors
+    distinct = np.unique(X, axis=0)
+    assert model.n_clusters_ <= min(k, len(distinct))
+    assert [warning.category for warning in caught] == [ConvergenceWarning] * (model.n_clusters_ < k)
+    apart = np.sqrt(reference.squared_distances(distinct, distinct)[~np.eye(len(distinct), dtype=bool)])
+    # Of rows that are nearer, rounding may leave nothing to tell them apart.
+    if (apart > 1e-9 * np.abs(X).max() + TINY).all():
+        assert model.n_clusters_ == min(k, len(distinct))
 
 
 def test_rows_that_are_not_finite_are_an_error():
@@ -424,9 +418,6 @@ def test_other_number_of_columns_is_an_error(method):
     model = KMad().fit(np.eye(3))
     with pytest.raises(ValueError, match="X has 2 features, but KMad is expecting 3 features"):
         getattr(model, method)(np.eye(2))
-
-
-# --- rows with little to see in them
 
 
 @pytest.mark.parametrize("d", DIMENSIONS)
@@ -517,9 +508,6 @@ def test_more_clusters_than_distinct_rows_warn(d):
     assert_valid_clustering(model, X)
     assert model.n_clusters_ == 3
     assert model.inertia_ == 0
-
-
-# --- how many clusters
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 32])
@@ -656,9 +644,6 @@ def test_as_many_clusters_as_rows_are_the_rows(d):
     assert model.inertia_ == pytest.approx(0, abs=1e-20)
 
 
-# --- why there are as many
-
-
 def test_regions_say_why_there_are_as_many_clusters(groups):
     X, group = groups
     model = fitted(X)
@@ -701,9 +686,6 @@ def test_regions_of_a_number_asked_for_are_those_that_were_seen():
     assert len(fitted(X, n_clusters=5).regions_.size) == 3
 
 
-# --- settling
-
-
 @pytest.mark.parametrize("d", DIMENSIONS)
 @pytest.mark.parametrize("parameters", [{"n_clusters": 6}, {}])
 def test_too_few_iterations_warn(d, parameters):
@@ -739,9 +721,6 @@ def test_tolerance_is_in_units_of_the_variance():
     small, large = KMad(8, tol=1e-3).fit(X), KMad(8, tol=1e-3).fit(1024 * X)
     assert small.n_iter_ == large.n_iter_
     assert np.array_equal(small.labels_, large.labels_)
-
-
-# --- verbose
 
 
 def test_verbose_fit_tells_its_steps_to_the_logger(caplog):
