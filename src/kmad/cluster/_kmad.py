@@ -58,7 +58,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
 
     Attributes
     ----------
-    cluster_centers_ : ndarray of shape (n_clusters_, n_features)
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
         Mean of each cluster; the clusters stand in order of falling size.
 
     labels_ : ndarray of shape (n_samples,), int32
@@ -84,7 +84,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
     n_features_in_ : int
         Number of features.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, when X has names that are all strings.
 
     Raises
@@ -98,10 +98,6 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
     -----
     sklearn.exceptions.ConvergenceWarning
         When there are fewer distinct rows than clusters were asked for, or `max_iter` was reached.
-
-    See Also
-    --------
-    sklearn.cluster.KMeans : K-means that is told the number of clusters.
 
     Notes
     -----
@@ -172,6 +168,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         Returns
         -------
         self : KMad
+            The fitted estimator.
         """
         self._check_parameters()
         X = self._rows(X, reset=True)
@@ -212,6 +209,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         Returns
         -------
         labels : ndarray of shape (n_samples,), int32
+            Cluster of each row.
         """
         check_is_fitted(self)
         return self._nearest(self._rows(X, reset=False))
@@ -233,6 +231,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         Returns
         -------
         labels : ndarray of shape (n_samples,), int32
+            Cluster of each row.
         """
         return self.fit(X, sample_weight=sample_weight).labels_
 
@@ -246,7 +245,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
 
         Returns
         -------
-        distances : ndarray of shape (n_samples, n_clusters_)
+        distances : ndarray of shape (n_samples, n_clusters)
             Euclidean distances, in the dtype of X.
         """
         check_is_fitted(self)
@@ -270,13 +269,13 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
 
         Returns
         -------
-        distances : ndarray of shape (n_samples, n_clusters_)
+        distances : ndarray of shape (n_samples, n_clusters)
             Euclidean distances, in the dtype of X.
         """
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
-        """Minus the inertia of rows at the centres that `fit` found: the higher, the better they fit.
+        """Return minus the inertia of rows at the centres that `fit` found: the higher, the better they fit.
 
         Parameters
         ----------
@@ -292,6 +291,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         Returns
         -------
         score : float
+            At most zero.
         """
         check_is_fitted(self)
         X = self._rows(X, reset=False)
