@@ -24,6 +24,7 @@ from tests.asserts import TINY, assert_same_partition, assert_valid_clustering, 
 from tests.strategies import weighted_tables
 
 from kmad import KMad, _threads
+from kmad.cluster import _division
 from kmad.cluster._kmad import log
 
 DIMENSIONS = [1, 2, 3, 5]
@@ -508,6 +509,14 @@ def test_more_clusters_than_distinct_rows_warn(d):
     assert_valid_clustering(model, X)
     assert model.n_clusters_ == 3
     assert model.inertia_ == 0
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_lone_row_that_a_sample_misses_is_a_cluster_when_asked_for(d, monkeypatch):
+    monkeypatch.setattr(_division, "SAMPLE_ROWS", 16)
+    X = np.zeros((100, d))
+    X[1] = 1.0
+    assert fitted(X, n_clusters=2).labels_.tolist() == [0, 1, *[0] * 98]
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 32])

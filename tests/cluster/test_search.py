@@ -1,0 +1,95 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tests.asserts import assert_same_partition, rows
+
+from kmad._threads import Threads
+from kmad.cluster._search import Search, _join, find_clusters
+
+NO_WEIGHTS = np.empty(0)
+
+
+def found(X, n_clusters=None, weights=NO_WEIGHTS):
+    told = []
+    with Threads(1) as threads:
+        search = Search(n_clusters, 0.05, 300, 0.0, threads, lambda message, *values: told.append(message % values))
+        clusters = find_clusters(X, weights, search)
+    return clusters, told
+
+
+def make_groups(d, sizes, distance=12.0, seed=0):
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    return rng.normal(size=(len(group), d)) + distance * group[:, None] / np.sqrt(d), group
+
+
+@given(data=st.data(), k=st.integers(2, 7))
+def test_join_raises_the_inertia_least(data, k):
+    centers = data.draw(arrays(np.float64, (k, 2), elements=st.integers(-9, 9).map(float)))
+    mass = data.draw(arrays(np.float64, k, elements=st.integers(1, 9).map(float)))
+
+    def inertia_of(a, b):
+        mean = np.average(centers[[a, b]], axis=0, weights=mass[[a, b]])
+        return mass[[a, b]] @ ((centers[[a, b]] - mean) ** 2).sum(axis=1)
+
+    joined, masses = _join(centers, mass)
+    assert len(joined) == len(masses) == k - 1
+    assert masses.sum() == mass.sum()
+    assert masses @ joined == pytest.approx(mass @ centers)
+    rise = mass @ (centers**2).sum(axis=1) - masses @ (joined**2).sum(axis=1)
+    assert rise == pytest.approx(min(inertia_of(a, b) for a, b in combinations(range(k), 2)), abs=1e-9)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_search_tells_what_it_sees(d):
+    X, group = make_groups(d, [70, 60, 50])
+    clusters, told = found(X)
+    assert told == ["first look: 3 regions"]
+    assert np.array_equal(clusters.partition.labels, group)
+    assert len(clusters.regions.size) == 3
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_search_keeps_regions_beside_their_clusters(d):
+    X, _ = make_groups(d, [40, 80, 60])
+    clusters, _ = found(X)
+    assert clusters.partition.mass.tolist() == [80, 60, 40]
+    assert clusters.regions.size == pytest.approx(clusters.partition.mass, rel=0.15)
+    assert clusters.regions.center == pytest.approx(clusters.partition.centers, abs=1.5)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
+def test_search_reaches_the_number_asked_for(d, k):
+    X, group = make_groups(d, [50, 60, 70])
+    clusters, told = found(X, k)
+    assert told == ["first look: 3 regions"]
+    assert len(clusters.partition.centers) == k
+    together = np.unique(np.stack([group, clusters.partition.labels]), axis=1)
+    assert together.shape[1] == max(k, 3), "groups are joined whole, or divided"
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_search_splits_the_widest_cluster_first(d):
+    rng = np.random.default_rng(d)
+    group = np.repeat([0, 1, 2], rows(200, 60))
+    X = 100.0 * group[:, None] + rng.normal(size=(len(group), d)) * np.array([1, 9, 1])[group][:, None]
+    labels = found(X, 4)[0].partition.labels
+    assert [len(np.unique(labels[group == g])) for g in range(3)] == [1, 2, 1]
+
+
+def test_search_looks_again_in_many_features():
+    # The two close groups fall on one spot of the three axes that are looked at first.
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(5), rows(300, 100))
+    place = np.zeros((5, 8))
+    place[1, 0] = place[2, 1] = place[3, 2] = 60
+    place[4, 3] = 9
+    clusters, told = found(place[group] + rng.normal(size=(len(group), 8)))
+    assert told == ["first look: 4 regions", "looked again: 5 regions"]
+    assert_same_partition(clusters.partition.labels, group)
+    assert clusters.regions.divided.sum() == 2
