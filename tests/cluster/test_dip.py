@@ -134,7 +134,7 @@ def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
 
 def test_dips_along_halves_are_those_of_each_cluster():
     rng = np.random.default_rng(1)
-    n = rows(200, 40)
+    n = rows(200, 150)
     parts = [
         placed(rng.uniform(-1, 1, n)),
         placed(np.concatenate([rng.normal(-3, 0.5, n), rng.normal(3, 0.5, n)])),
@@ -162,7 +162,7 @@ def test_dips_along_halves_are_those_of_each_cluster():
 
 def test_dips_along_features_are_those_of_each_column():
     rng = np.random.default_rng(2)
-    n = rows(300, 30)
+    n = rows(300, 150)
     table, weights = rng.normal(size=(n, 4)), np.ones(n)
     table[:, 2] += 6 * (rng.uniform(size=n) < 0.5)
     starts = np.array([0, n // 3, n])

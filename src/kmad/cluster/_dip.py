@@ -181,7 +181,7 @@ def dips_along_halves(
     """Try cluster j along the line that divides it best."""
     curve, line = np.empty(N_BINS + 1), np.empty(3)
     dips[j] = 0.0
-    if best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
+    if starts[j] < starts[j + 1] and best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
         for f in range(3):
             line[f] = cuts[j, 1, f] - cuts[j, 0, f]
         dips[j] = dip_along(place, weights, starts[j], starts[j + 1], 0, line, curve)
