@@ -90,14 +90,12 @@ def measure_imports(rounds: int) -> list[dict[str, Any]]:
     say("imports")
     codes = {name: TIMED.format(before=before, timed=timed) for name, (before, timed) in IMPORTS.items()}
     times: dict[str, list[float]] = {name: [] for name in codes}
-    for turn in range(rounds + 1):
+    # The first turn reads the files from disk and is left out, unless it is the only one.
+    for turn in range(rounds if rounds == 1 else rounds + 1):
         for name, code in codes.items():
             seconds = run(code)
-            # The first reads the files into memory, unless one is all there is.
             if turn or rounds == 1:
                 times[name].append(seconds)
-        if rounds == 1:
-            break
     return [{"what": name, "seconds": seconds} for name, seconds in times.items()]
 
 
