@@ -122,7 +122,7 @@ LOADERS: dict[str, Callable[[], Peer]] = {
     MINI_BATCH: lambda: Peer(lambda X, k, seed: MiniBatchKMeans(k, n_init=1, random_state=seed).fit(X).labels_),
     INTELEX: load_intelex,
     FAISS: load_faiss,
-    SILHOUETTE: lambda: Peer(sweep_silhouette, most_rows=5_000),
+    SILHOUETTE: lambda: Peer(sweep_silhouette, most_rows=3_000),
     DENSITY_TREE: lambda: Peer(fit_hdbscan, most_rows=10_000),
     FAST_HDBSCAN: load_fast_hdbscan,
     X_MEANS: load_x_means,

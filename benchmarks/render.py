@@ -76,7 +76,7 @@ def render_report(report: Report) -> str:
     parts += ["## Fits", *(render_fit(fit) for fit in report["fits"])]
     parts += ["## Growth", *(render_growth(name, records) for name, records in report["growth"].items())]
     parts += ["## Predict", *(render_turns(section, KMAD) for section in report["predict"])]
-    parts += ["## Threads", *(render_turns(section, "1", " thread") for section in report["threads"])]
+    parts += ["## Threads", *(render_turns(name_threads(section), "1 thread") for section in report["threads"])]
     parts += ["## One read of the data", render_turns(report["read"], "read")]
     parts += ["## Memory", render_memory(report), "## Cold start", render_cold(report)]
     if report["sets"]:
@@ -150,12 +150,17 @@ def render_growth(name: str, records: list[dict[str, Any]]) -> str:
     return f"### By {name}\n\n{table(['', *peers, 'K that KMad found'], rows)}"
 
 
-def render_turns(section: dict[str, Any], base: str, unit: str = "") -> str:
+def name_threads(section: dict[str, Any]) -> dict[str, Any]:
+    seconds = section["seconds"]
+    return section | {"seconds": {"1 thread": seconds["1"], "2 threads": seconds["2"]}}
+
+
+def render_turns(section: dict[str, Any], base: str) -> str:
     rows = [
-        [name + unit, duration(median(seconds)), spread(seconds), times(quotient(seconds, section["seconds"][base]))]
+        [name, duration(median(seconds)), spread(seconds), times(quotient(seconds, section["seconds"][base]))]
         for name, seconds in section["seconds"].items()
     ]
-    return table([section["name"], "median", "least – most", f"over {base}{unit}"], rows)
+    return table([section["name"], "median", "least – most", f"over {base}"], rows)
 
 
 def render_memory(report: Report) -> str:
