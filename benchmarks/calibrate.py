@@ -7,7 +7,7 @@ Each section simulates one promise and prints what it measured beside it:
 3. The tail of the dip of uniform rows is as DIP_OFFSET and DIP_SLOPE say.
 4. A cluster of one mode is divided in at most AGAIN times `significance` of the cases.
 
-Seeds are fixed. `python -m benchmarks.calibrate --quick` takes one or two minutes, the full form about half an hour.
+Seeds are fixed. `python -m benchmarks.calibrate --quick` takes about a minute, the full form about half an hour.
 """
 
 import argparse
@@ -350,7 +350,7 @@ def share_divided(cases: list[Divided]) -> float:
 def main(arguments: list[str] | None = None) -> None:
     """Run the sections that were asked for, print each when it is done, and write the JSON last."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few samples, in one or two minutes")
+    parser.add_argument("--quick", action="store_true", help="few samples, in about a minute")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write every figure to this file")
     parser.add_argument("--significance", type=float, default=0.05, help="of sections 1 and 4 (default: 0.05)")
     parser.add_argument(
