@@ -26,8 +26,7 @@ from kmad.cluster._axes import N_AXES
 from kmad.cluster._dip import N_BINS, dip_along
 from kmad.cluster._division import DIP_OFFSET, DIP_SLOPE, Sample, dip_critical, divide_clusters
 from kmad.cluster._grid import bounds, coarsen, max_cells, plan, summarise
-from kmad.cluster._landscape import survey
-from kmad.cluster._regions import FEW_CELLS, SIGMAS, prominence_threshold
+from kmad.cluster._landscape import FEW_CELLS, SIGMAS, prominence_threshold, survey
 from kmad.cluster._search import AGAIN
 from kmad.cluster._ties import find_ties
 
@@ -259,8 +258,8 @@ def tail_of(rows: str, dips: Floats) -> Tail:
 
 def scaled_dip(values: Floats) -> float:
     """The square root of n times the dip, binned as it is where clusters are looked at again."""
-    no_line, curve = np.empty(0), np.empty(N_BINS + 1)
-    return float(dip_along(values[:, None], np.ones(len(values)), 0, len(values), 0, no_line, curve))
+    no_line, counts, curve = np.empty(0), np.empty(N_BINS), np.empty(N_BINS + 1)
+    return float(dip_along(values[:, None], np.ones(len(values)), 0, len(values), 0, no_line, counts, curve))
 
 
 def fit_tail(dips: Floats) -> tuple[float, float]:
@@ -325,7 +324,7 @@ def is_divided(cluster: Floats, significance: float) -> bool:
     rows = len(cluster)
     sample = Sample(cluster, np.ones(rows), np.array([0, rows]))
     with Threads(1) as threads:
-        return bool(divide_clusters(sample, find_ties(cluster), significance, threads))
+        return bool(divide_clusters(sample, find_ties(cluster, np.empty(0)), significance, threads))
 
 
 def print_divided(cases: list[Divided], significance: float) -> None:

@@ -68,8 +68,10 @@ class Flood(NamedTuple):
     forked: bool  # more than two basins met in one cell: which neighbour a peak falls to is then open
 
 
-def flood(count, empty, threshold, height_of):
+def flood(count, empty, floor, threshold, height_of):
     """Lower a flood over the cells: an island rises at every peak, and where two meet the lower peak ends.
+
+    No place where islands meet counts as lower than the floor.
 
     A peak whose prominence is below the threshold belongs to the basin across the place where it ended.
     """
@@ -91,11 +93,11 @@ def flood(count, empty, threshold, height_of):
         for other in shore:
             first, second = sorted([island[cell], island[other]], key=lambda peak: (-count[peak], peak))
             if first != second:
-                prominence[second] = height_of(count[second]) - height_of(count[cell])
+                prominence[second] = height_of(count[second]) - height_of(max(count[cell], floor))
                 across[second] = basin[other] if island[cell] == second else basin[cell]
                 island = {at: first if peak == second else peak for at, peak in island.items()}
     for peak in set(island.values()):
-        prominence[peak] = height_of(count[peak]) - height_of(0.0)
+        prominence[peak] = height_of(count[peak]) - height_of(floor)
         across[peak] = None
 
     def region(peak):

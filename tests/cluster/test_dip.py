@@ -1,5 +1,3 @@
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -122,14 +120,16 @@ def test_best_halves_divide_two_groups():
 def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
     place = data.draw(arrays(np.float64, (n, 3), elements=st.integers(-8, 8).map(float)))
     weights = data.draw(arrays(np.float64, n, elements=st.sampled_from([0.5, 1.0, 2.0])))
-    found = dip_along(place, weights, 0, n, 0, line, np.empty(17))
+    counts = np.full(16, np.nan)
+    found = dip_along(place, weights, 0, n, 0, line, counts, np.empty(17))
     along = place @ line
     if np.ptp(along) == 0:
         assert found == 0
+        assert not counts.any()
         return
     bins = np.minimum(((along - along.min()) * (16 / np.ptp(along))).astype(int), 15)
-    expected = np.sqrt(weights.sum()) * dip(np.bincount(bins, weights, 16))
-    assert found == pytest.approx(expected, abs=1e-12)
+    assert np.array_equal(counts, np.bincount(bins, weights, 16))
+    assert found == pytest.approx(np.sqrt(weights.sum()) * dip(counts), abs=1e-12)
 
 
 def test_dips_along_halves_are_those_of_each_cluster():
@@ -143,20 +143,22 @@ def test_dips_along_halves_are_those_of_each_cluster():
     ]
     starts = np.cumsum([0, *map(len, parts)])
     place, weights = np.concatenate(parts), rng.uniform(0.5, 1.5, starts[-1])
-    dips, cuts = np.full(4, np.nan), np.zeros((4, 2, 3))
-    dips_along_halves(place, weights, starts, 1, dips, cuts)
+    dips, cuts, counts = np.full(4, np.nan), np.zeros((4, 2, 3)), np.zeros((4, 512))
+    dips_along_halves(place, weights, starts, 1, dips, cuts, counts)
     assert np.isnan(dips[[0, 2, 3]]).all()
     for j in (0, 2, 3):
-        dips_along_halves(place, weights, starts, j, dips, cuts)
+        dips_along_halves(place, weights, starts, j, dips, cuts, counts)
     for j, part in enumerate(parts):
         inside = slice(starts[j], starts[j + 1])
         gain, cut = halves_of(part, weights[inside])
         if j == 2:
-            assert gain == dips[j] == 0
+            assert gain == dips[j] == counts[j].sum() == 0
             continue
         assert np.array_equal(cuts[j], cut)
-        alone = dip_along(part, weights[inside], 0, len(part), 0, cut[1] - cut[0], np.empty(513))
+        own = np.empty(512)
+        alone = dip_along(part, weights[inside], 0, len(part), 0, cut[1] - cut[0], own, np.empty(513))
         assert dips[j] == pytest.approx(alone)
+        assert np.array_equal(counts[j], own)
     assert dips[1] > 5 * max(dips[[0, 2, 3]])
 
 
@@ -165,13 +167,11 @@ def test_dips_along_features_are_those_of_each_column():
     n = rows(300, 150)
     table, weights = rng.normal(size=(n, 4)), np.ones(n)
     table[:, 2] += 6 * (rng.uniform(size=n) < 0.5)
-    starts = np.array([0, n // 3, n])
-    dips = np.full((2, 4), np.nan)
-    for j in range(2):
-        dips_along_features(table, weights, starts, j, dips)
-    expected = [
-        [dip_along(table[a:b], weights[a:b], 0, b - a, f, np.empty(0), np.empty(513)) for f in range(4)]
-        for a, b in pairwise(starts)
-    ]
-    assert dips == pytest.approx(np.array(expected))
-    assert (dips.argmax(axis=1) == 2).all()
+    dips, counts = np.full(4, np.nan), np.full((4, 512), np.nan)
+    dips_along_features(table, weights, n // 3, n, dips, counts)
+    for f in range(4):
+        own = np.empty(512)
+        alone = dip_along(table[n // 3 :], weights[n // 3 :], 0, n - n // 3, f, np.empty(0), own, np.empty(513))
+        assert dips[f] == pytest.approx(alone)
+        assert np.array_equal(counts[f], own)
+    assert dips.argmax() == 2

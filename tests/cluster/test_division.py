@@ -3,12 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests import reference
 from tests.asserts import rows
+from tests.strategies import tables
 
 from kmad._threads import Threads
-from kmad.cluster import _division
 from kmad.cluster._dip import dip_along
-from kmad.cluster._division import MIN_ROWS, cut_at_valley, dip_critical, divide_clusters, halve, sample_clusters
+from kmad.cluster._division import MIN_ROWS, bins_along, dip_critical, divide_clusters, halve, sample_clusters
 from kmad.cluster._ties import find_ties
 
 NO_WEIGHTS = np.empty(0)
@@ -16,7 +17,7 @@ NO_WEIGHTS = np.empty(0)
 
 def clusters_of(*parts, weights=NO_WEIGHTS):
     labels = np.repeat(np.arange(len(parts), dtype=np.int32), list(map(len, parts)))
-    return sample_clusters(np.concatenate(parts), weights, labels, len(parts), np.ones(len(parts), bool))
+    return sample_clusters(np.concatenate(parts), weights, labels, np.ones(len(parts), bool))
 
 
 def divided(*parts, ties=None, significance=0.01):
@@ -37,9 +38,7 @@ def test_sample_takes_every_so_many_rows_of_the_wanted_clusters(data, n, most):
     wanted = np.array(data.draw(st.tuples(*[st.booleans()] * 4)))
     X = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
     weights = data.draw(st.sampled_from([NO_WEIGHTS, 1.0 + np.arange(n)]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_division, "SAMPLE_ROWS", most)
-        sample = sample_clusters(X, weights, labels, 4, wanted)
+    sample = sample_clusters(X, weights, labels, wanted, most)
     assert sample.rows.dtype == np.float64
     for j in range(4):
         own = np.flatnonzero(labels == j) if wanted[j] else np.empty(0, int)
@@ -48,6 +47,27 @@ def test_sample_takes_every_so_many_rows_of_the_wanted_clusters(data, n, most):
         part, mass = sample.part(j)
         assert np.array_equal(part, X[taken])
         assert np.array_equal(mass, weights[taken] if len(weights) else np.ones(len(taken)))
+
+
+@given(X=tables(rows=st.integers(1, 20)))
+def test_halve_lowers_the_inertia_by_its_gain(X):
+    weights = 1.0 + np.arange(len(X)) % 3
+    cut = halve(X, weights)
+    extent = np.ptp(X, axis=0).max()
+    if cut is None:
+        assert extent < 1e-100 or extent < 1e-12 * np.abs(X).max()
+        return
+    assert cut.gain >= 0
+    assert cut.mass.min() > 0
+    assert cut.mass.sum() == weights.sum()
+    mean = np.average(X, axis=0, weights=weights)
+    size = weights.sum() * extent
+    assert np.abs(cut.mass @ (cut.centers - mean)).max() <= 1e-9 * size + 1e-12 * weights.sum() * np.abs(X).max()
+    before = reference.squared_distances(X, mean[None])[:, 0]
+    after = reference.squared_distances(X, cut.centers).min(axis=1)
+    # Every row may have moved on to the nearer mean, which lowers the inertia further.
+    rounding = 1e-9 * size * extent + 1e-14 * size * np.abs(X).max() + 1e-300
+    assert weights @ (before - after) >= cut.gain - rounding
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 8])
@@ -77,8 +97,10 @@ def test_critical_dip_rises_as_chance_is_given_less_room():
 def test_critical_dip_is_seldom_reached_by_even_rows():
     rng = np.random.default_rng(0)
     samples, n = rows(1000, 30), rows(400, 100)
-    weights, line, curve = np.ones(n), np.empty(0), np.empty(513)
-    dips = np.array([dip_along(rng.uniform(size=(n, 1)), weights, 0, n, 0, line, curve) for _ in range(samples)])
+    weights, line, counts, curve = np.ones(n), np.empty(0), np.empty(512), np.empty(513)
+    dips = np.array(
+        [dip_along(rng.uniform(size=(n, 1)), weights, 0, n, 0, line, counts, curve) for _ in range(samples)]
+    )
     for significance in (0.2, 0.05, 0.01):
         assert (dips > dip_critical(significance)).mean() <= significance + 3 * np.sqrt(significance / samples)
     assert dips.max() > 0.7 * dip_critical(0.05)
@@ -91,8 +113,9 @@ def test_division_cuts_the_clusters_of_two_modes_alone(d):
     parts = [rng.normal(size=(n, d)), two_modes(rng, n, d), rng.uniform(size=(n, d)), two_modes(rng, n, d)]
     cuts = divided(*parts)
     assert sorted(cuts) == [1, 3]
-    for j, (division, dip, critical) in cuts.items():
-        assert dip > critical
+    for j, (division, by_dip, statistic, critical) in cuts.items():
+        assert by_dip
+        assert statistic > critical
         assert sorted(division.mass) == pytest.approx([n // 3, n - n // 3], abs=2)
         low, high = sorted(division.centers[:, -1])
         assert low == pytest.approx(parts[j][n // 3 :, -1].mean(), abs=0.1)
@@ -104,7 +127,7 @@ def test_division_finds_two_modes_of_a_narrow_feature():
     rng = np.random.default_rng(0)
     part = rng.uniform(-30, 30, size=(rows(600, 120), 5))
     part[:, 4] = rng.normal(size=len(part)) * 0.3 + 3 * (np.arange(len(part)) % 2)
-    ((division, _, _),) = divided(part).values()
+    ((division, *_),) = divided(part).values()
     assert sorted(division.centers[:, 4]) == pytest.approx([0, 3], abs=0.2)
     assert division.mass == pytest.approx([len(part) / 2] * 2)
 
@@ -112,7 +135,7 @@ def test_division_finds_two_modes_of_a_narrow_feature():
 def test_division_leaves_counts_whole():
     rng = np.random.default_rng(0)
     counts = rng.poisson(3.0, size=(rows(3000, 400), 2)).astype(float)
-    assert divided(counts, ties=find_ties(counts)) == {}
+    assert divided(counts, ties=find_ties(counts, NO_WEIGHTS)) == {}
     assert divided(counts[:, :1] * 10) != {}, "not known to be counts, they are spikes"
 
 
@@ -128,31 +151,50 @@ def test_division_leaves_equal_and_unwanted_rows_whole():
     equal, split = np.full((20, 4), 3.0), two_modes(rng, 90, 4)
     assert sorted(divided(equal, split)) == [1]
     labels = np.repeat([0, 1], [20, 90]).astype(np.int32)
-    sample = sample_clusters(np.concatenate([equal, split]), NO_WEIGHTS, labels, 2, np.array([True, False]))
+    sample = sample_clusters(np.concatenate([equal, split]), NO_WEIGHTS, labels, np.array([True, False]))
     with Threads(1) as threads:
         assert divide_clusters(sample, [None] * 4, 0.01, threads) == {}
 
 
-def test_valley_before_a_row_of_hardly_any_weight_is_none():
-    along = np.append(np.zeros(19), 1.0)
-    weights = np.append(np.ones(19), 0.01)
-    assert cut_at_valley(along[:, None], weights, along) is None
+def test_division_before_a_row_of_hardly_any_weight_is_none():
+    part = np.append(np.zeros(19), 1.0)[:, None]
+    sample = clusters_of(part, weights=np.append(np.ones(19), 1e-9))
+    with Threads(1) as threads:
+        assert divide_clusters(sample, [None], 0.01, threads) == {}
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
-def test_valley_lies_between_the_modes(share):
+def test_division_cuts_between_the_modes(share):
     rng = np.random.default_rng(0)
     n = 400
     along = np.where(np.arange(n) < share * n, rng.normal(0, 1, n), rng.normal(9, 2, n))
-    table = np.column_stack([along, np.arange(n)])
-    division = cut_at_valley(table, np.ones(n), along)
-    assert division.mass == pytest.approx([share * n, n - share * n], abs=2)
-    assert division.centers[:, 0] == pytest.approx([0, 9], abs=0.5)
+    ((division, *_),) = divided(np.column_stack([along, rng.normal(size=n)])).values()
+    order = np.argsort(division.centers[:, 0])
+    assert division.mass[order] == pytest.approx([share * n, n - share * n], abs=2)
+    assert division.centers[order, 0] == pytest.approx([0, 9], abs=0.5)
 
 
-def test_valley_counts_weights():
-    along = np.concatenate([np.linspace(0, 1, 40), np.linspace(5, 6, 40)])
-    weights = np.repeat([1.0, 3.0], 40)
-    division = cut_at_valley(along[:, None], weights, along)
-    assert division.mass.tolist() == [40.0, 120.0]
-    assert division.centers[:, 0] == pytest.approx([0.5, 5.5])
+@pytest.mark.parametrize("d", [1, 3, 5])
+def test_division_finds_a_small_mode_that_no_dip_shows(d):
+    rng = np.random.default_rng(d)
+    part = rng.normal(size=(rows(1200, 500), d))
+    part[:40, 0] += 14
+    ((division, by_dip, statistic, critical),) = divided(part).values()
+    assert not by_dip
+    assert statistic > critical
+    assert min(division.mass) == 40
+
+
+def test_division_counts_weights():
+    part = np.concatenate([np.linspace(0, 1, 40), np.linspace(5, 6, 40)])[:, None]
+    sample = clusters_of(part, weights=np.repeat([1.0, 3.0], 40))
+    with Threads(1) as threads:
+        ((division, *_),) = divide_clusters(sample, [None], 0.01, threads).values()
+    order = np.argsort(division.mass)
+    assert division.mass[order].tolist() == [40.0, 120.0]
+    assert division.centers[order, 0] == pytest.approx([0.5, 5.5])
+
+
+@given(along=arrays(np.float64, st.integers(2, 20), elements=st.integers(-9, 9).map(float)).filter(np.ptp))
+def test_bins_are_those_of_a_histogram(along):
+    assert np.array_equal(np.bincount(bins_along(along), minlength=512), np.histogram(along, 512)[0])

@@ -82,6 +82,21 @@ def test_bounds_are_the_least_and_greatest(X, typed):
     assert np.array_equal(high, X.max(axis=0))
 
 
+@given(table=weighted_tables(features=FEW), order=st.sampled_from("CF"))
+def test_summary_keeps_mass_and_sums(table, order):
+    X, weights = table
+    X = np.asarray(X, order=order)
+    frame = frame_of(X)
+    grid, cell = binned(X, weights, frame)
+    mass = weights if len(weights) else np.ones(len(X))
+    assert cell.min() >= 0
+    assert cell.max() < frame.n_cells
+    assert np.array_equal(grid.mass, np.bincount(cell, mass, frame.n_cells))
+    assert grid.mass.sum() == mass.sum()
+    size = np.abs(X - frame.origin).max() * mass.sum()
+    assert grid.sums.sum(axis=0) == pytest.approx(mass @ (X - frame.origin), rel=1e-12, abs=1e-12 * size)
+
+
 @given(table=weighted_tables(features=FEW))
 def test_summary_puts_rows_into_their_cell(table):
     X, weights = table

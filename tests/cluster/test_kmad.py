@@ -20,10 +20,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests import reference
-from tests.asserts import assert_same_partition, assert_valid_clustering, rows
+from tests.asserts import TINY, assert_same_partition, assert_valid_clustering, rows
 from tests.strategies import weighted_tables
 
 from kmad import KMad, _threads
+from kmad.cluster import _division
 from kmad.cluster._kmad import log
 
 DIMENSIONS = [1, 2, 3, 5]
@@ -255,12 +256,23 @@ def test_rows_without_weight_only_get_a_label(d):
     assert model.inertia_ == pytest.approx(expected.inertia_)
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.001, 10.0])
 @pytest.mark.parametrize("d", DIMENSIONS)
-def test_equal_weights_change_nothing(d):
+def test_equal_weights_change_nothing(d, weight):
     X, _ = make_groups(d)
-    plain, weighted = fitted(X), fitted(X, np.ones(len(X)))
+    plain, weighted = fitted(X), fitted(X, np.full(len(X), weight))
+    assert weighted.regions_.size == pytest.approx(weight * plain.regions_.size)
     assert np.array_equal(plain.labels_, weighted.labels_)
     assert np.array_equal(plain.cluster_centers_, weighted.cluster_centers_)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_unit_of_weights_changes_nothing(d):
+    X, _ = make_groups(d)
+    weights = np.random.default_rng(d).uniform(0.5, 1.5, len(X))
+    plain, larger = fitted(X, weights), fitted(X, 1024 * weights)
+    assert np.array_equal(plain.labels_, larger.labels_)
+    assert np.array_equal(plain.cluster_centers_, larger.cluster_centers_)
 
 
 def test_order_of_rows_changes_no_cluster(groups):
@@ -317,6 +329,23 @@ def test_any_rows_are_clustered(table, typed):
     X, weights = table[0].astype(typed), table[1]
     sample_weight = weights if len(weights) else None
     assert_valid_clustering(KMad().fit(X, sample_weight=sample_weight), X, sample_weight)
+
+
+@given(table=weighted_tables(features=st.integers(1, 6)), data=st.data())
+def test_any_rows_are_clustered_into_as_many_as_asked(table, data):
+    X, weights = table
+    k = data.draw(st.integers(1, len(X)))
+    sample_weight = weights if len(weights) else None
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        model = KMad(k).fit(X, sample_weight=sample_weight)
+    assert_valid_clustering(model, X, sample_weight)
+    distinct = np.unique(X, axis=0)
+    assert model.n_clusters_ <= min(k, len(distinct))
+    assert [warning.category for warning in caught] == [ConvergenceWarning] * (model.n_clusters_ < k)
+    apart = np.sqrt(reference.squared_distances(distinct, distinct)[~np.eye(len(distinct), dtype=bool)])
+    # Of rows that are nearer, rounding may leave nothing to tell them apart.
+    if (apart > 1e-9 * np.abs(X).max() + TINY).all():
+        assert model.n_clusters_ == min(k, len(distinct))
 
 
 def test_rows_that_are_not_finite_are_an_error():
@@ -491,6 +520,22 @@ def test_more_clusters_than_distinct_rows_warn(d):
     assert_valid_clustering(model, X)
     assert model.n_clusters_ == 3
     assert model.inertia_ == 0
+
+
+def test_every_distinct_row_is_a_cluster_when_asked_for():
+    # Two of them lie in cells whose middles are nearer to other rows.
+    X = np.zeros((28, 3))
+    X[[1, 2, 3], 2] = 1, 2, -1
+    X[4, 1] = X[5, 0] = 1
+    assert fitted(X, n_clusters=6).inertia_ == 0
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_lone_row_that_a_sample_misses_is_a_cluster_when_asked_for(d, monkeypatch):
+    monkeypatch.setattr(_division, "SAMPLE_ROWS", 16)
+    X = np.zeros((100, d))
+    X[1] = 1.0
+    assert fitted(X, n_clusters=2).labels_.tolist() == [0, 1, *[0] * 98]
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 32])

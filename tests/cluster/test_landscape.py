@@ -9,6 +9,8 @@ from kmad.cluster._landscape import EMPTY, effective_counts, gaussian_taps, stab
 
 SHAPES = st.sampled_from([(1, 1, 1), (1, 1, 2), (1, 1, 12), (1, 3, 1), (1, 5, 6), (4, 1, 3), (6, 1, 1), (2, 4, 3)])
 NO_SMOOTHING = np.zeros(3)
+# What one row counts without smoothing.
+FLOOR = 1.0
 
 
 @st.composite
@@ -67,7 +69,7 @@ def test_effective_counts_have_the_relative_error_of_a_poisson_count():
 @given(mass=grounds(), threshold=st.sampled_from([0.01, 0.5, 1.0, 2.0]))
 def test_survey_finds_the_prominences_of_a_flood(mass, threshold):
     landscape = surveyed(mass, threshold)
-    flood = reference.flood(mass, EMPTY, threshold, stabilise)
+    flood = reference.flood(mass, EMPTY, FLOOR, threshold, stabilise)
     expected = sorted(rise for rise in flood.prominence.values() if rise >= threshold)
     assert sorted(landscape.prominence.tolist()) == expected
     assert landscape.threshold == threshold
@@ -75,7 +77,7 @@ def test_survey_finds_the_prominences_of_a_flood(mass, threshold):
 
 @given(mass=rugged_grounds(), threshold=st.sampled_from([0.01, 1.0, 4.0, 10.0]))
 def test_survey_finds_the_regions_of_a_flood(mass, threshold):
-    flood = reference.flood(mass, EMPTY, threshold, stabilise)
+    flood = reference.flood(mass, EMPTY, FLOOR, threshold, stabilise)
     landscape = surveyed(mass, threshold)
     peaks = list(zip(*np.unravel_index(landscape.peak, mass.shape), strict=True))
     assert {peak: rise for peak, rise in flood.prominence.items() if rise >= threshold} == dict(
@@ -113,7 +115,7 @@ def test_survey_finds_basins_that_meet_in_many_cells():
     heights[::2, ::2, ::2] += 50
     heights += np.arange(heights.size).reshape(heights.shape) / 1000
     landscape = surveyed(heights, 0.5)
-    flood = reference.flood(heights, EMPTY, 0.5, stabilise)
+    flood = reference.flood(heights, EMPTY, FLOOR, 0.5, stabilise)
     assert sorted(landscape.prominence) == sorted(rise for rise in flood.prominence.values() if rise >= 0.5)
 
 

@@ -9,6 +9,7 @@ from kmad.cluster import _ties
 from kmad.cluster._grid import plan
 from kmad.cluster._ties import LOPSIDED, column_ties, dither, few_distinct, find_ties, spread
 
+NO_WEIGHTS = np.empty(0)
 VALUES = [-3.0, -1.0, 0.0, 0.25, 1.0, 2.0, 7.0]
 
 
@@ -16,14 +17,18 @@ def columns(values=(*VALUES, 100.0)):
     return st.lists(st.sampled_from(values), min_size=2, max_size=25).map(np.array)
 
 
+def ties_of(column):
+    return column_ties(column, np.ones(len(column)))
+
+
 def tied_columns(**values):
-    return columns(**values).filter(lambda column: column_ties(column) is not None)
+    return columns(**values).filter(lambda column: ties_of(column) is not None)
 
 
 @given(column=columns())
 def test_ties_are_known_where_values_repeat(column):
     value, count = np.unique(column, return_counts=True)
-    ties = column_ties(column)
+    ties = ties_of(column)
     assert (ties is None) == (len(value) < 2 or 2 * len(value) > len(column))
     if ties is not None:
         assert np.array_equal(ties.value, value)
@@ -32,7 +37,7 @@ def test_ties_are_known_where_values_repeat(column):
 
 @given(column=tied_columns())
 def test_ties_reach_half_way_at_most(column):
-    ties = column_ties(column)
+    ties = ties_of(column)
     gaps = np.diff(ties.value)
     assert (ties.above[:-1] <= gaps / 2).all()
     assert (ties.below[1:] <= gaps / 2).all()
@@ -43,39 +48,39 @@ def test_ties_reach_half_way_at_most(column):
 
 @given(column=tied_columns())
 def test_ties_mirror_with_the_values(column):
-    ties, mirrored = column_ties(column), column_ties(-column)
+    ties, mirrored = ties_of(column), ties_of(-column)
     assert mirrored.below == pytest.approx(ties.above[::-1])
     assert mirrored.above == pytest.approx(ties.below[::-1])
 
 
 def test_ties_of_whole_numbers_reach_half_way():
-    ties = column_ties(np.repeat(np.arange(5.0), 3))
+    ties = ties_of(np.repeat(np.arange(5.0), 3))
     assert np.array_equal(ties.below, np.full(5, 0.5))
     assert np.array_equal(ties.above, np.full(5, 0.5))
     assert ties.gap == 1.0
 
 
 def test_ties_do_not_fill_a_true_gap():
-    ties = column_ties(np.repeat([0.0, 1.0, 2.0, 50.0, 51.0, 52.0], 4))
+    ties = ties_of(np.repeat([0.0, 1.0, 2.0, 50.0, 51.0, 52.0], 4))
     assert ties.above[2] == ties.below[3] == LOPSIDED / 2
     assert ties.below[0] == ties.above[5] == 0.5
 
 
 def test_ties_of_logarithms_of_counts_leave_no_gap():
-    ties = column_ties(np.repeat(np.log(np.arange(1.0, 30)), 3))
+    ties = ties_of(np.repeat(np.log(np.arange(1.0, 30)), 3))
     assert ties.value[:-1] + ties.above[:-1] == pytest.approx(ties.value[1:] - ties.below[1:])
     assert ties.below[0] > ties.above[0], "below 1 the gaps go on widening"
 
 
 def test_ties_of_two_values_reach_as_far_on_both_sides():
-    ties = column_ties(np.array([0.0, 0.0, 1.0, 1.0]))
+    ties = ties_of(np.array([0.0, 0.0, 1.0, 1.0]))
     assert ties.below.tolist() == ties.above.tolist() == [0.5, 0.5]
 
 
 def test_ties_are_found_column_by_column():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 4, 50), rng.normal(size=50), np.ones(50)])
-    counted, smooth, constant = find_ties(X.astype(np.float32))
+    counted, smooth, constant = find_ties(X.astype(np.float32), NO_WEIGHTS)
     assert np.array_equal(counted.value, np.arange(4))
     assert smooth is None
     assert constant is None
@@ -86,14 +91,14 @@ def test_ties_of_many_rows_come_from_an_even_sample(monkeypatch):
     X = np.zeros((95, 1))
     X[::10, 0] = np.tile([1.0, 2.0], 5)
     X[5::10] = 3.0
-    (ties,) = find_ties(X)
+    (ties,) = find_ties(X, NO_WEIGHTS)
     assert ties.value.tolist() == [1.0, 2.0]
     assert ties.mass.tolist() == [5.0, 5.0]
 
 
 @given(column=tied_columns(), cells=st.sampled_from([4, 30, 200]))
 def test_spread_keeps_the_mass(column, cells):
-    ties = column_ties(column)
+    ties = ties_of(column)
     frame = plan(column[:1] * 0 + column.min(), column[:1] * 0 + column.max(), cells)
     matrix = spread(ties, int(frame.first[0]), float(frame.width[0]), frame.n_cells)
     assert matrix.shape == (frame.n_cells, frame.n_cells)
@@ -106,7 +111,7 @@ def test_spread_keeps_the_mass(column, cells):
 
 @given(column=tied_columns(values=VALUES))
 def test_spread_lays_mass_evenly_over_the_intervals(column):
-    ties = column_ties(column)
+    ties = ties_of(column)
     frame = plan(np.array([column.min()]), np.array([column.max()]), 200)
     home = frame.locate(ties.value[:, None])
     matrix = spread(ties, int(frame.first[0]), float(frame.width[0]), frame.n_cells)
@@ -120,14 +125,14 @@ def test_spread_lays_mass_evenly_over_the_intervals(column):
 def test_spread_of_whole_numbers_is_smooth():
     counts = np.repeat(np.arange(8.0), 10)
     frame = plan(np.array([0.0]), np.array([7.0]), 64)
-    matrix = spread(column_ties(counts), int(frame.first[0]), float(frame.width[0]), frame.n_cells)
+    matrix = spread(ties_of(counts), int(frame.first[0]), float(frame.width[0]), frame.n_cells)
     mass = np.bincount(frame.locate(counts[:, None]), minlength=frame.n_cells) @ matrix
     assert mass.sum() == pytest.approx(80)
     assert mass[8:-12] == pytest.approx(np.full(len(mass) - 20, mass[8]))
 
 
 def test_spread_ignores_values_outside_the_frame():
-    ties = column_ties(np.repeat([0.0, 1.0, 2.0, 3.0], 2))
+    ties = ties_of(np.repeat([0.0, 1.0, 2.0, 3.0], 2))
     matrix = spread(ties, 2, 0.5, 4)
     assert matrix[0].tolist() == [1, 0, 0, 0]
     assert matrix[2].tolist() == [0, 0.5, 0.5, 0]
@@ -137,14 +142,14 @@ def test_spread_ignores_values_outside_the_frame():
 def test_spread_of_values_a_hair_apart_keeps_the_mass():
     # Half the gap to either side is lost in rounding: the interval of the middle value has no width.
     hair = np.finfo(float).eps
-    ties = column_ties(np.repeat([1 + hair, 1 + 2 * hair, 1 + 3 * hair, 2.0, 3.0, 9.0], 3))
+    ties = ties_of(np.repeat([1 + hair, 1 + 2 * hair, 1 + 3 * hair, 2.0, 3.0, 9.0], 3))
     matrix = spread(ties, 1, 0.5, 20)
     assert matrix.sum(axis=1) == pytest.approx(1)
 
 
 @given(X=exact_tables(features=st.integers(1, 3)), order=st.randoms(use_true_random=False))
 def test_dither_ignores_the_order_of_rows(X, order):
-    ties = find_ties(X)
+    ties = find_ties(X, NO_WEIGHTS)
     shuffled = X[order.sample(range(len(X)), len(X))]
     moved, others = dither(X, ties), dither(shuffled, ties)
     assert np.array_equal(moved[np.lexsort(moved.T)], others[np.lexsort(others.T)])
@@ -152,7 +157,7 @@ def test_dither_ignores_the_order_of_rows(X, order):
 
 @given(X=exact_tables(features=st.integers(1, 3)))
 def test_dither_stays_within_the_intervals(X):
-    before, ties = X.copy(), find_ties(X)
+    before, ties = X.copy(), find_ties(X, NO_WEIGHTS)
     moved = dither(X, ties)
     assert np.array_equal(X, before)
     for f, tied in enumerate(ties):
@@ -167,7 +172,7 @@ def test_dither_stays_within_the_intervals(X):
 def test_dither_lays_whole_numbers_evenly():
     n = rows(6000, 600)
     X = np.random.default_rng(0).integers(0, 6, (n, 2)).astype(float)
-    moved = dither(X, find_ties(X))
+    moved = dither(X, find_ties(X, NO_WEIGHTS))
     for f in range(2):
         count, _ = np.histogram(moved[:, f], bins=24, range=(-0.5, 5.5))
         assert count == pytest.approx(np.full(24, n / 24), rel=0.35)
@@ -176,7 +181,7 @@ def test_dither_lays_whole_numbers_evenly():
 
 
 def test_dither_places_a_value_above_all_known_ones():
-    ties = find_ties(np.repeat([0.0, 1.0], 4)[:, None])
+    ties = find_ties(np.repeat([0.0, 1.0], 4)[:, None], NO_WEIGHTS)
     moved = dither(np.array([[5.0], [1.0]]), ties)
     assert np.abs(moved - [[5.0], [1.0]]).max() <= 0.5
 
@@ -195,3 +200,15 @@ def test_dither_places_a_value_above_all_known_ones():
 )
 def test_few_distinct_counts_distinct_rows(points, few):
     assert few_distinct(np.repeat(points, 5, axis=0)) == few
+
+
+def test_ties_of_whole_weights_are_those_of_repeated_values():
+    column, weights = np.array([1.0, 2.0, 4.0, 2.0]), np.array([3.0, 1.0, 2.0, 1.0])
+    weighted, repeated = column_ties(column, weights), ties_of(np.repeat(column, weights.astype(int)))
+    assert all(np.array_equal(*pair) for pair in zip(weighted, repeated, strict=True))
+
+
+def test_ties_of_values_of_hardly_any_weight_are_known():
+    column = np.repeat([1.0, 2.0, 3.0], 4)
+    assert np.array_equal(column_ties(column, np.full(12, 0.01)).below, ties_of(column).below)
+    assert column_ties(column[::4], np.full(3, 0.01)) is None

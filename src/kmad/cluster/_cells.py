@@ -103,6 +103,10 @@ def settle_on_cells(
                 border = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads)
             assign_border(border.rows, border.weights, border.home, label, place + origin, origin, table)
         mass = table[:, 0]
+        if whole and not mass.all():
+            # No middle of a cell is nearest to some centre, but a row may be.
+            whole = False
+            continue
         means = np.where(mass[:, None] > 0, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None], place)
         still = np.array_equal(means, place) or (tol > 0 and ((means - place) ** 2).sum() <= tol)
         if not whole and still:

@@ -143,10 +143,11 @@ def dip_along(
     stop,
     feature,
     line,  # (3,) IN: the line to look along, or empty for that of the feature
+    counts,  # (bins,) OUT: mass of the points at equal steps along it
     curve,  # (bins + 1,) scratch
 ):
     """The dip of the points start to stop along a line, times the square root of their mass."""
-    n_bins = len(curve) - 1
+    n_bins = len(counts)
     low, high, mass = np.inf, -np.inf, 0.0
     for i in range(start, stop):
         at = place[i, feature]
@@ -154,18 +155,19 @@ def dip_along(
             at = place[i, 0] * line[0] + place[i, 1] * line[1] + place[i, 2] * line[2]
         low, high = min(low, at), max(high, at)
         mass += weights[i]
+    for b in range(n_bins):
+        counts[b] = 0.0
     if not high > low:
         return 0.0
     scale = n_bins / (high - low)
-    for b in range(n_bins + 1):
-        curve[b] = 0.0
     for i in range(start, stop):
         at = place[i, feature]
         if len(line):
             at = place[i, 0] * line[0] + place[i, 1] * line[1] + place[i, 2] * line[2]
-        curve[1 + min(int((at - low) * scale), n_bins - 1)] += weights[i] / mass
+        counts[min(int((at - low) * scale), n_bins - 1)] += weights[i]
+    curve[0] = 0.0
     for b in range(n_bins):
-        curve[b + 1] += curve[b]
+        curve[b + 1] = curve[b] + counts[b] / mass
     return np.sqrt(mass) * dip_of_curve(curve)
 
 
@@ -177,25 +179,27 @@ def dips_along_halves(
     j,
     dips,  # (k,) OUT: square root of the mass times the dip along the line that joins the two means
     cuts,  # (k, 2, 3) OUT: those means
+    counts,  # (k, bins) OUT: mass along that line
 ):
     """Try cluster j along the line that divides it best."""
-    curve, line = np.empty(N_BINS + 1), np.empty(3)
+    curve, line = np.empty(counts.shape[1] + 1), np.empty(3)
     dips[j] = 0.0
     if starts[j] < starts[j + 1] and best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
         for f in range(3):
             line[f] = cuts[j, 1, f] - cuts[j, 0, f]
-        dips[j] = dip_along(place, weights, starts[j], starts[j + 1], 0, line, curve)
+        dips[j] = dip_along(place, weights, starts[j], starts[j + 1], 0, line, counts[j], curve)
 
 
 @kernel
 def dips_along_features(
     rows,  # (m, d) IN
     weights,  # (m,) IN
-    starts,  # (k + 1,) IN
-    j,
-    dips,  # (k, d) OUT
+    start,
+    stop,
+    dips,  # (d,) OUT
+    counts,  # (d, bins) OUT: mass along each feature
 ):
-    """Try cluster j along every feature."""
-    curve, line = np.empty(N_BINS + 1), np.empty(0)
+    """Try the points start to stop along every feature."""
+    curve, line = np.empty(counts.shape[1] + 1), np.empty(0)
     for f in range(rows.shape[1]):
-        dips[j, f] = dip_along(rows, weights, starts[j], starts[j + 1], f, line, curve)
+        dips[f] = dip_along(rows, weights, start, stop, f, line, counts[f], curve)

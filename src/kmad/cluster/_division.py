@@ -10,16 +10,16 @@ from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
 from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, dips_along_halves
 from kmad.cluster._grid import Floats, Rows
-from kmad.cluster._landscape import survey
 from kmad.cluster._ties import Ties, dither
+from kmad.cluster._valley import deepest_valleys
 
 # Rows of a cluster that are looked at, evenly over them: their dip is known to a hundredth.
 SAMPLE_ROWS = 1 << 12
-# Bandwidths, in bins, at which a line is searched for its deepest valley.
-LINE_SIGMAS = np.exp2(np.arange(0.0, 8.0, 0.5))
 # Tail of the dip D of n uniform rows, the hardest of all distributions with one mode, for 100 rows and more:
 # log P(sqrt(n) D > t) = DIP_OFFSET - DIP_SLOPE t^2. `python -m benchmarks.calibrate` fits them.
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
+# The part of the significance that the valley has: what it alone shows, small modes far out, is beyond doubt.
+VALLEY_SHARE = 0.01
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
 
@@ -39,6 +39,7 @@ class Sample(NamedTuple):
 class Division(NamedTuple):
     """A cluster cut in two."""
 
+    upper: NDArray[np.bool_]  # (m,) which rows lie above the cut
     centers: Floats  # (2, d)
     mass: Floats  # (2,)
 
@@ -55,12 +56,12 @@ def dip_critical(significance: float) -> float:
 
 
 def sample_clusters(
-    X: Rows, weights: Floats, labels: NDArray[np.int32], n_clusters: int, wanted: NDArray[np.bool_]
+    X: Rows, weights: Floats, labels: NDArray[np.int32], wanted: NDArray[np.bool_], most: int = SAMPLE_ROWS
 ) -> Sample:
-    """At most SAMPLE_ROWS rows of each cluster that is wanted, and none of the others."""
-    count = np.zeros(n_clusters, np.int64)
+    """At most so many rows of each cluster that is wanted, and none of the others."""
+    count = np.zeros(len(wanted), np.int64)
     count_labels(labels, count)
-    stride = np.where(wanted, -(-count // SAMPLE_ROWS), 0)
+    stride = np.where(wanted, -(-count // most), 0)
     taken = np.where(wanted, -(-count // np.maximum(stride, 1)), 0)
     starts = np.concatenate([[0], np.cumsum(taken)])
     rows = np.empty(starts[-1], np.int64)
@@ -75,7 +76,7 @@ def halve(rows: Floats, weights: Floats) -> Division | None:
     cut = np.empty((2, 3))
     if not best_halves(place, weights, 0, len(rows), cut) > 0:
         return None
-    return _cut(rows, weights, ((place - cut.mean(axis=0)) @ (cut[1] - cut[0]) > 0).astype(np.int32))
+    return _cut(rows, weights, ((place - cut.mean(axis=0)) @ (cut[1] - cut[0]) > 0))
 
 
 def _place(rows: Floats, weights: Floats) -> Floats:
@@ -93,10 +94,29 @@ def _place(rows: Floats, weights: Floats) -> Floats:
     return place
 
 
+class Finding(NamedTuple):
+    """A cluster of more than one mode."""
+
+    division: Division  # cut at the valley
+    by_dip: bool  # or by the valley alone
+    statistic: float  # the dip times the square root of the mass, or the prominence of the second mode
+    critical: float  # what chance would reach
+
+
+class Modes(NamedTuple):
+    """What each of m lines shows: of the dip and the deepest valley the clearer."""
+
+    margin: Floats  # (m,) by how much the log of its chance lies below what is allowed; negative where it does not
+    by_dip: NDArray[np.bool_]  # (m,)
+    statistic: Floats  # (m,)
+    critical: Floats  # (m,)
+    valley: Floats  # (m,) where the deepest valley lies, in bins
+
+
 def divide_clusters(
     sample: Sample, ties: list[Ties | None], significance: float, threads: Threads
-) -> dict[int, tuple[Division, float, float]]:
-    """Cut the clusters with more than one mode: cluster -> the cut at the valley, the dip, and what chance would reach.
+) -> dict[int, Finding]:
+    """Cut the clusters with more than one mode.
 
     A line joins the two means of the rows. Beyond three features every feature is a line as well, and the
     significance is shared between the one and the others.
@@ -111,56 +131,68 @@ def divide_clusters(
             smooth[inside] = dither(sample.rows[inside], ties)
         if sample.starts[j + 1] > sample.starts[j]:
             place[inside] = _place(smooth[inside], sample.weights[inside])
+    dips, cuts, counts = np.empty(n_clusters), np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, N_BINS))
+
+    def try_halves(j: int, _: int) -> None:
+        dips_along_halves(place, sample.weights, sample.starts, j, dips, cuts, counts)
+
+    def try_features(j: int, _: int) -> Modes:
+        by_feature, along = np.empty(d), np.empty((d, N_BINS))
+        dips_along_features(smooth, sample.weights, sample.starts[j], sample.starts[j + 1], by_feature, along)
+        return _modes(by_feature, along, significance / (2 * d))
+
     one_each = [(j, j + 1) for j in range(n_clusters)]
-    dips, cuts = np.empty(n_clusters), np.zeros((n_clusters, 2, 3))
-    threads.map(lambda j, _: dips_along_halves(place, sample.weights, sample.starts, j, dips, cuts), one_each)
-    critical = dip_critical(significance)
-    by_feature = np.zeros((n_clusters, 0))
-    if d > N_AXES:
-        critical = dip_critical(significance / 2)
-        by_feature = np.empty((n_clusters, d))
-        threads.map(lambda j, _: dips_along_features(smooth, sample.weights, sample.starts, j, by_feature), one_each)
+    threads.map(try_halves, one_each)
+    # The line was chosen among as many directions as there are axes.
+    of_line = _modes(dips, counts, significance / min(d, N_AXES) / (1 if d <= N_AXES else 2))
+    of_features = threads.map(try_features, one_each) if d > N_AXES else []
     found = {}
     for j in range(n_clusters):
         inside = slice(sample.starts[j], sample.starts[j + 1])
         if sample.starts[j + 1] - sample.starts[j] < MIN_ROWS:
             continue
-        along, dip, limit = place[inside] @ (cuts[j, 1] - cuts[j, 0]), float(dips[j]), critical
+        modes, m, along = of_line, j, place[inside] @ (cuts[j, 1] - cuts[j, 0])
         if d > N_AXES:
-            f = int(np.argmax(by_feature[j]))
-            shared = dip_critical(significance / (2 * d))
-            if by_feature[j, f] - shared > dip - critical:
-                along, dip, limit = smooth[inside, f], float(by_feature[j, f]), shared
-        if dip > limit:
-            division = cut_at_valley(*sample.part(j), along)
+            f = int(np.argmax(of_features[j].margin))
+            if of_features[j].margin[f] > of_line.margin[j]:
+                modes, m, along = of_features[j], f, smooth[inside, f]
+        if modes.margin[m] > 0:
+            division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
             if division is not None:
-                found[j] = (division, dip, limit)
+                found[j] = Finding(division, bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
     return found
 
 
-def cut_at_valley(rows: Floats, weights: Floats, along: Floats) -> Division | None:
-    """Cut rows between their two most prominent modes along a line, where the second stands out most."""
-    low, extent = along.min(), np.ptp(along)
-    bins = np.minimum((along - low) * (N_BINS / extent), N_BINS - 1).astype(np.int64)
-    line = np.bincount(bins, weights, N_BINS).astype(np.float64).reshape(1, 1, -1)
+def _modes(dips: Floats, counts: Floats, significance: float) -> Modes:
+    """Ask each line twice, by its dip (m,) and by its counts (m, bins)."""
+    critical = np.full(len(dips), dip_critical((1 - VALLEY_SHARE) * significance))
+    valleys = deepest_valleys(counts, VALLEY_SHARE * significance)
+    # Both tests have tails that fall with the square.
+    by_dip = DIP_SLOPE * (dips**2 - critical**2)
+    by_valley = (valleys.prominence**2 - valleys.threshold**2) / 4
+    dip = by_dip >= by_valley
+    return Modes(
+        np.maximum(by_dip, by_valley),
+        by_dip > 0,
+        np.where(dip, dips, valleys.prominence),
+        np.where(dip, critical, valleys.threshold),
+        valleys.at,
+    )
 
-    def second(sigma: float) -> float:
-        prominence = survey(line, np.array([0.0, 0.0, sigma]), lambda _: 0.0).prominence
-        return float(np.partition(prominence, -2)[-2]) if len(prominence) > 1 else 0.0
 
-    seconds = [second(sigma) for sigma in LINE_SIGMAS]
-    best = int(np.argmax(seconds))
-    region = survey(line, np.array([0.0, 0.0, LINE_SIGMAS[best]]), lambda _: seconds[best]).region
-    return _cut(rows, weights, region[bins])
+def bins_along(along: Floats) -> NDArray[np.int64]:
+    """The bin of each of the values (m,) of a line, which are not all equal."""
+    scale = N_BINS / np.ptp(along)
+    return np.asarray(np.minimum(((along - along.min()) * scale).astype(np.int64), N_BINS - 1))
 
 
-def _cut(rows: Floats, weights: Floats, side: NDArray[np.int32]) -> Division | None:
-    """The parts of the rows whose side is 0 and 1; None where either is empty."""
-    parts = [side == 0, side == 1]
+def _cut(rows: Floats, weights: Floats, upper: NDArray[np.bool_]) -> Division | None:
+    """The rows below and above a cut; None where either are none."""
+    parts = [~upper, upper]
     mass = np.array([weights[part].sum() for part in parts])
     if not np.all(mass > 0):
         return None
-    return Division(np.stack([np.average(rows[part], axis=0, weights=weights[part]) for part in parts]), mass)
+    return Division(upper, np.stack([np.average(rows[part], axis=0, weights=weights[part]) for part in parts]), mass)
 
 
 @kernel

@@ -11,6 +11,10 @@ from kmad._jit import kernel
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
+# Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
+SIGMAS = 1.5 * np.exp2(np.arange(2) / 2)
+# Cells are joined no further when none of the axes has more of them than this.
+FEW_CELLS = 12
 # An effective count below this is empty ground: it is 0.07 high on the stabilised scale.
 EMPTY = 0.05
 
@@ -26,6 +30,22 @@ class Landscape(NamedTuple):
 def stabilise(count: Floats) -> Floats:
     """Anscombe's square root: a Poisson count becomes a number of variance one."""
     return np.asarray(2.0 * np.sqrt(count + 0.375))
+
+
+def row_floor(n_axes: int) -> float:
+    """The effective count of one row at its own place: where none lies in a valley, one might have."""
+    return float(np.exp2(n_axes / 2))
+
+
+def prominence_threshold(n_axes: int, resolvable: float | Floats, significance: float) -> Floats:
+    """Prominence that chance reaches in a share `significance` of the samples that hold one region.
+
+    On two and three axes saddles hardly fluctuate, and the peaks are `resolvable` independent normal deviates. On one
+    axis a saddle is the lowest of the points between two peaks: the difference of any pair of deviates.
+    """
+    if n_axes > 1:
+        return np.asarray(np.sqrt(2 * np.log(resolvable / significance)))
+    return np.asarray(2 * np.sqrt(np.log(np.square(resolvable) / (2 * significance))))
 
 
 def gaussian_taps(sigma: float) -> Floats:
@@ -62,8 +82,9 @@ def survey(mass: Floats, sigma: Floats, threshold_of: Callable[[float], float]) 
     peak = peak[: climb(ground.ravel(), np.concatenate([-steps, steps]), EMPTY, basin, peak)]
     height = ground.ravel()[peak]
     borders = _borders(ground.ravel(), basin, steps)
-    number, kept, _, borders = _fall(borders, height, threshold)
-    _, _, prominence, _ = _fall(borders, height[kept], np.inf)
+    floor = row_floor(int(np.count_nonzero(sigma)))
+    number, kept, _, borders = _fall(borders, height, floor, threshold)
+    _, _, prominence, _ = _fall(borders, height[kept], floor, np.inf)
     inner = tuple(slice(before, n - after) for (before, after), n in zip(rim, ground.shape, strict=True))
     region = np.append(number, -1)[basin].reshape(ground.shape)[inner]
     place = np.unravel_index(peak[kept], ground.shape)
@@ -96,12 +117,14 @@ def _borders(count: Floats, basin: Ints, steps: NDArray[np.int64]) -> Borders:
         room = needed
 
 
-def _fall(borders: Borders, height: Floats, threshold: float) -> tuple[Ints, NDArray[np.int64], Floats, Borders]:
+def _fall(
+    borders: Borders, height: Floats, floor: float, threshold: float
+) -> tuple[Ints, NDArray[np.int64], Floats, Borders]:
     """Let every basin of less prominence than the threshold fall to the neighbour across its highest saddle.
 
-    A basin whose highest saddle leads to a higher peak has its prominence there; the others wait until that
-    neighbour has fallen. Returns the basin that each has become part of (-1 for none), which basins are left, the
-    prominence of each that fell, and the borders that are left.
+    No saddle counts as lower than the floor. A basin whose highest saddle leads to a higher peak has its prominence
+    there; the others wait until that neighbour has fallen. Returns the basin that each has become part of (-1 for
+    none), which basins are left, the prominence of each that fell, and the borders that are left.
     """
     left = np.arange(len(height))
     part_of = np.arange(len(height))
@@ -111,7 +134,7 @@ def _fall(borders: Borders, height: Floats, threshold: float) -> tuple[Ints, NDA
         saddle, toward = np.zeros(len(left)), np.full(len(left), -1, np.int32)
         highest_saddles(*borders, saddle, toward)
         other = np.where(toward < 0, np.inf, own[toward])
-        rise = stabilise(own) - stabilise(saddle)
+        rise = stabilise(own) - stabilise(np.maximum(saddle, floor))
         falls = ((other > own) | ((other == own) & (toward < index))) & (rise < threshold)
         if not falls.any():
             return part_of.astype(np.int32), left, prominence, borders

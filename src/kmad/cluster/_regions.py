@@ -1,6 +1,7 @@
 """The significant density regions of a set of rows, over at most three axes and a range of bandwidths."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,13 +10,9 @@ from numpy.typing import NDArray
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._grid import Floats, Frame, Grid, Rows, bounds, coarsen, max_cells, plan, summarise
-from kmad.cluster._landscape import Landscape, survey
+from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Landscape, prominence_threshold, survey
 from kmad.cluster._ties import Ties, find_ties, spread
 
-# Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
-SIGMAS = 1.5 * np.exp2(np.arange(2) / 2)
-# Cells are joined no further when none of the axes has more of them than this.
-FEW_CELLS = 12
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
 RESOLVED = 0.5
 # Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
@@ -68,22 +65,20 @@ class Scale(NamedTuple):
     landscape: Landscape
 
 
-class Leaf(NamedTuple):
-    """A region that no finer bandwidth divides."""
+class Spot(NamedTuple):
+    """A region of the landscape at one scale."""
 
     scale: int
     region: int
 
 
-def prominence_threshold(n_axes: int, resolvable: float, significance: float) -> float:
-    """Prominence that chance reaches in a share `significance` of the samples that hold one region.
+@dataclass(eq=False)
+class Node:
+    """A region as it comes up at some scale, is followed to coarser ones, and joins others there or does not."""
 
-    On two and three axes saddles hardly fluctuate, and the peaks are `resolvable` independent normal deviates. On one
-    axis a saddle is the lowest of the points between two peaks: the difference of any pair of deviates.
-    """
-    if n_axes > 1:
-        return float(np.sqrt(2 * np.log(resolvable / significance)))
-    return float(2 * np.sqrt(np.log(resolvable**2 / (2 * significance))))
+    clearest: Spot  # where it stands out most
+    outermost: Spot  # at the coarsest scale where it stands alone: its ground
+    parts: "list[Node]"  # the regions that a finer scale divides it into, at least two, or none
 
 
 def find_regions(X: Rows, weights: Floats, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
@@ -101,15 +96,13 @@ def _frame(X: Rows, weights: Floats, lens: Lens) -> Frame:
         if ties is not None:
             low[f] -= ties.below[0]
             high[f] += ties.above[-1]
-    # A row of weight w is w rows, here too.
     return plan(low, high, max_cells(X.shape[1], int(weights.sum()) if len(weights) else len(X)))
 
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
     """The regions of a view, those that one bandwidth cannot resolve replaced by the regions inside them."""
     scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, view)
-    leaves = _leaves(scales)
-    region = _paint(grid.frame, scales, leaves)
+    leaves, region = _paint(grid.frame, scales, _roots(scales))
     regions = _describe(grid, scales, leaves, region)
     own = view.holds(regions.peak)
     unresolved = own & _unresolved(grid, region, len(leaves), lens.floor)
@@ -137,7 +130,7 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
 
     def threshold(resolvable: float) -> float:
         # The other parts of the data would be looked at as closely.
-        return prominence_threshold(n_axes, resolvable / view.share, lens.significance)
+        return float(prominence_threshold(n_axes, resolvable / view.share, lens.significance))
 
     scales: list[Scale] = []
     before = np.zeros(len(frame.shape))
@@ -159,56 +152,78 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
     return scales
 
 
-def _leaves(scales: list[Scale]) -> list[Leaf]:
-    """Divide each region of the coarsest landscape as finely as the finer ones divide it."""
-    place = np.empty((0, 0))
-    inside: list[list[Leaf]] = []
+def _roots(scales: list[Scale]) -> list[Node]:
+    """Follow the regions from the finest scale to the coarsest; what is left are those that never joined another."""
+    roots: list[Node] = []
+    place = np.empty((0, len(scales[0].frame.shape) if scales else 0))
     for s, (frame, landscape) in enumerate(scales):
-        n_regions = len(landscape.peak)
-        parts: list[list[Leaf]] = [[] for _ in range(n_regions)]
+        within: list[list[Node]] = [[] for _ in landscape.peak]
         lone = []
-        if inside:
-            for i, r in enumerate(landscape.region[frame.locate(place)]):
-                if r >= 0:
-                    parts[r] += inside[i]
-                else:
-                    lone.append(i)
-        place = np.concatenate([frame.middle(landscape.peak), place[lone].reshape(-1, len(frame.shape))])
-        inside = [
-            part if len(part) > 1 or (part and _clearer(scales, part[0], Leaf(s, r))) else [Leaf(s, r)]
-            for r, part in enumerate(parts)
-        ] + [inside[i] for i in lone]
-    return [leaf for leaves in inside for leaf in leaves]
+        for i, r in enumerate(landscape.region[frame.locate(place)]):
+            if r >= 0:
+                within[r].append(roots[i])
+            else:
+                lone.append(i)
+        peaks = frame.middle(landscape.peak)
+        if s and not all(within):
+            # What stood alone on the ground of a new region stands out as far as it does beside that.
+            before = scales[s - 1]
+            crowded = set(before.landscape.region[before.frame.locate(peaks)][[not parts for parts in within]].tolist())
+        else:
+            crowded = set()
+        nodes = [_follow(scales, Spot(s, r), parts, crowded) for r, parts in enumerate(within)]
+        place = np.concatenate([peaks, place[lone]])
+        roots = [*nodes, *(roots[i] for i in lone)]
+    return roots
 
 
-def _clearer(scales: list[Scale], a: Leaf, b: Leaf) -> bool:
-    def excess(leaf: Leaf) -> float:
-        landscape = scales[leaf.scale].landscape
-        return float(landscape.prominence[leaf.region]) - landscape.threshold
+def _follow(scales: list[Scale], here: Spot, parts: list[Node], crowded: set[int]) -> Node:
+    """The node of a region that holds these nodes of the scale before, some of whose regions were crowded."""
+    if len(parts) != 1:
+        return Node(here, here, parts)
+    (node,) = parts
+    shared = node.outermost.scale == here.scale - 1 and node.outermost.region in crowded
+    if shared or _excess(scales, here) >= _excess(scales, node.clearest):
+        node.clearest = here
+    node.outermost = here
+    return node
 
-    return excess(a) > excess(b)
+
+def _excess(scales: list[Scale], spot: Spot) -> float:
+    landscape = scales[spot.scale].landscape
+    return float(landscape.prominence[spot.region]) - landscape.threshold
 
 
-def _paint(frame: Frame, scales: list[Scale], leaves: list[Leaf]) -> NDArray[np.int32]:
-    """The leaf that each cell of the finest grid belongs to, -1 for none; finer leaves lie over coarser ones."""
-    region = np.full(frame.n_cells, -1, np.int32)
-    for s in sorted({leaf.scale for leaf in leaves}, reverse=True):
+def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[Spot], NDArray[np.int32]]:
+    """The undivided regions, and which of them each cell of the finest grid belongs to, -1 for none.
+
+    A part lies within the ground of what it is a part of.
+    """
+    nodes, parent = list(roots), [-1] * len(roots)
+    for i, node in enumerate(nodes):  # grows as it goes
+        nodes += node.parts
+        parent += [i] * len(node.parts)
+    owner = np.full(frame.n_cells, -1, np.int32)
+    for s in sorted({node.outermost.scale for node in nodes}, reverse=True):
         coarse, landscape = scales[s]
         number = np.full(len(landscape.peak) + 1, -1, np.int32)
-        for i, leaf in enumerate(leaves):
-            if leaf.scale == s:
-                number[leaf.region] = i
+        for i, node in enumerate(nodes):
+            if node.outermost.scale == s:
+                number[node.outermost.region] = i
         ratio = np.rint(coarse.width / frame.width).astype(np.int64)
         axes = [
             (first + np.arange(n)) // r - coarse_first
             for first, n, r, coarse_first in zip(frame.first, frame.shape, ratio, coarse.first, strict=True)
         ]
         painted = number[landscape.region.reshape(coarse.shape)[np.ix_(*axes)]].ravel()
-        region = np.where(painted >= 0, painted, region)
-    return region
+        owner = np.where((painted >= 0) & (np.append(parent, -1)[painted] == owner), painted, owner)
+    leaves = [i for i, node in enumerate(nodes) if not node.parts]
+    leaf = np.full(len(nodes) + 1, -1, np.int32)
+    leaf[leaves] = np.arange(len(leaves))
+    return [nodes[i].clearest for i in leaves], leaf[owner]
 
 
-def _describe(grid: Grid, scales: list[Scale], leaves: list[Leaf], region: NDArray[np.int32]) -> Regions:
+def _describe(grid: Grid, scales: list[Scale], leaves: list[Spot], region: NDArray[np.int32]) -> Regions:
     n_axes = len(grid.frame.shape)
     number = region + 1  # bincount takes no negative numbers
     size = np.asarray(np.bincount(number, grid.mass, len(leaves) + 1)[1:], np.float64)
@@ -267,7 +282,7 @@ def _look_inside(
     rows = np.flatnonzero(box.ravel()[cell])
     X, weights = frozen(X[rows]), frozen(weights[rows]) if len(weights) else weights
     # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
-    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X), strict=True)])
+    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X, weights), strict=True)])
     finer = _frame(X, weights, closer)
     if not np.any(finer.width < frame.width):
         return None

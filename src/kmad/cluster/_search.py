@@ -6,18 +6,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES, covariance, principal_axes, project
 from kmad.cluster._cells import settle_on_cells
-from kmad.cluster._division import divide_clusters, halve, sample_clusters
+from kmad.cluster._division import SAMPLE_ROWS, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Floats, Grid, Rows, summarise
-from kmad.cluster._lloyd import Partition, assign, settle, sum_by_label
+from kmad.cluster._lloyd import Partition, assign, inertia, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
+from kmad.cluster._weights import worth_of
 
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
 # With this share of the significance, at most one cluster of a hundred is divided needlessly at a significance of 0.05.
-AGAIN = 0.2
+AGAIN = 0.4
 # Bandwidths along an axis are no finer than this part of the interval that a tied value stands for.
 TIE_SIGMAS = 0.8
 
@@ -53,11 +55,14 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
 
     The clusters come out by falling size.
     """
-    ground, regions = _first_look(X, weights, search)
+    worth = worth_of(weights)
+    ground, regions = _first_look(X, frozen(worth.rows), search)
     search.tell("first look: %d regions", len(regions.size))
     if search.n_clusters is None:
-        return _look_again(ground, regions, search)
-    return Found(_reach(ground, regions, search.n_clusters, search), regions)
+        partition, regions = _look_again(ground, regions, search)
+    else:
+        partition = _reach(ground, regions, search.n_clusters, search)
+    return Found(partition, regions._replace(size=regions.size * worth.unit))
 
 
 def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regions]:
@@ -65,7 +70,7 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
     n, d = X.shape
     threads = search.threads
     tied = not few_distinct(X)
-    ties: list[Ties | None] = find_ties(X) if tied else [None] * d
+    ties: list[Ties | None] = find_ties(X, weights) if tied else [None] * d
     cell = np.empty(n, np.int32)
     if d <= N_AXES:
         grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
@@ -124,19 +129,21 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
         # A cluster that did not change keeps its mean to the last bit.
         keys = [row.tobytes() for row in np.column_stack([partition.centers, partition.mass])]
         wanted = np.array([key not in looked_at for key in keys])
-        sample = sample_clusters(ground.X, ground.weights, partition.labels, len(keys), wanted)
-        cuts = divide_clusters(sample, ground.ties, significance, search.threads)
+        sample = sample_clusters(ground.X, ground.weights, partition.labels, wanted)
+        found = divide_clusters(sample, ground.ties, significance, search.threads)
+        looked_at.update(key for j, key in enumerate(keys) if j not in found)
+        # A small mode may be rows that a neighbour of several modes pushed over the border: first the neighbour.
+        cuts = {j: cut for j, cut in found.items() if cut.by_dip} or found
         # Where rounding undoes a division, dividing again would go on for ever.
         if not cuts or len(keys) <= n_before:
             return Found(partition._replace(n_iter=n_iter), regions)
-        looked_at.update(keys)
         n_before = len(keys)
         whole = np.array([j for j in range(len(keys)) if j not in cuts], dtype=np.int64)
         parts = [regions._replace(center=partition.centers).take(whole)]
-        for j, (division, dip, critical) in cuts.items():
+        for j, (division, _, statistic, critical) in cuts.items():
             two = np.ones(2)
             size = division.mass * (partition.mass[j] / division.mass.sum())
-            parts.append(Regions(size, division.centers, division.centers, dip * two, critical * two, two > 0))
+            parts.append(Regions(size, division.centers, division.centers, statistic * two, critical * two, two > 0))
         regions = joined(parts)
         regions = regions.take(np.argsort(-regions.size, kind="stable"))
         search.tell("looked again: %d regions", len(regions.size))
@@ -148,15 +155,17 @@ def _reach(ground: Ground, regions: Regions, n_clusters: int, search: Search) ->
     centers, mass = regions.center, regions.size
     while len(centers) > n_clusters:
         centers, mass = _join(centers, mass)
-    n_iter, n_before = 0, 0
+    n_iter, least = 0, np.inf
     while True:
         partition = _settle(ground, centers[np.argsort(-mass, kind="stable")], search)
         n_iter += partition.n_iter
-        n_settled = len(partition.centers)
-        # Where rounding undoes a division, dividing again would go on for ever.
-        if n_settled == n_clusters or n_settled <= n_before:
+        if len(partition.centers) == n_clusters:
             return partition._replace(n_iter=n_iter)
-        n_before = n_settled
+        # A division lowers the inertia, even where a cluster loses all its rows to the others while they settle.
+        left = inertia(ground.X, ground.weights, partition.labels, partition.centers, search.threads)
+        if not left < least:
+            return partition._replace(n_iter=n_iter)
+        least = left
         centers, mass = _split(ground, partition, n_clusters)
         _again(ground, search)
 
@@ -164,7 +173,15 @@ def _reach(ground: Ground, regions: Regions, n_clusters: int, search: Search) ->
 def _split(ground: Ground, partition: Partition, n_clusters: int) -> tuple[Floats, Floats]:
     """Centres and masses after cutting in two, as often as needed, the cluster whose cut lowers the inertia most."""
     k = len(partition.centers)
-    sample = sample_clusters(ground.X, ground.weights, partition.labels, k, np.ones(k, bool))
+    centers, masses = _cut_up(ground, partition, n_clusters, SAMPLE_ROWS)
+    # A row that differs from all others of its cluster may be one that a sample misses.
+    return (centers, masses) if len(centers) > k else _cut_up(ground, partition, n_clusters, len(ground.X))
+
+
+def _cut_up(ground: Ground, partition: Partition, n_clusters: int, most: int) -> tuple[Floats, Floats]:
+    """As `_split`, as far as so many rows of each cluster show."""
+    k = len(partition.centers)
+    sample = sample_clusters(ground.X, ground.weights, partition.labels, np.ones(k, bool), most)
     parts = [sample.part(j) for j in range(k)]
     scales = [mass / weights.sum() for mass, (_, weights) in zip(partition.mass, parts, strict=True)]
     centers, masses = list(partition.centers), list(partition.mass)
@@ -176,8 +193,7 @@ def _split(ground: Ground, partition: Partition, n_clusters: int) -> tuple[Float
         if cut is None:
             break
         rows, weights = parts[j]
-        upper = (rows - cut.centers.mean(axis=0)) @ (cut.centers[1] - cut.centers[0]) > 0
-        halves = [(rows[side], weights[side]) for side in (~upper, upper)]
+        halves = [(rows[side], weights[side]) for side in (~cut.upper, cut.upper)]
         masses[j : j + 1] = list(scales[j] * cut.mass)
         centers[j : j + 1] = list(cut.centers)
         scales[j : j + 1] = [scales[j]] * 2

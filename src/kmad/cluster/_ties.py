@@ -26,21 +26,25 @@ class Ties(NamedTuple):
         return float(np.average(self.below + self.above, weights=self.mass))
 
 
-def find_ties(X: NDArray[np.floating[Any]]) -> list[Ties | None]:
-    """The ties of every column; None where more than half of the values are distinct."""
-    sample = np.asarray(X[:: -(-len(X) // SAMPLE_ROWS)], np.float64)
-    return [column_ties(sample[:, f]) for f in range(sample.shape[1])]
+def find_ties(X: NDArray[np.floating[Any]], weights: Floats) -> list[Ties | None]:
+    """The ties of every column; None where more than half of the values are distinct. No weights are weights of one."""
+    stride = -(-len(X) // SAMPLE_ROWS)
+    sample = np.asarray(X[::stride], np.float64)
+    mass = weights[::stride] if len(weights) else np.ones(len(sample))
+    return [column_ties(sample[:, f], mass) for f in range(sample.shape[1])]
 
 
-def column_ties(column: Floats) -> Ties | None:
-    value, count = np.unique(column, return_counts=True)
-    if len(value) <= 1 or len(value) > len(column) / 2:
+def column_ties(column: Floats, weights: Floats) -> Ties | None:
+    value, at = np.unique(column, return_inverse=True)
+    mass = np.bincount(at, weights).astype(np.float64)
+    # Rows of less than one row's weight are still values that were seen.
+    if len(value) <= 1 or len(value) > max(len(column), mass.sum()) / 2:
         return None
     gaps = np.diff(value)
     # The gaps go on beyond the ends as they came: those of 1, 2, 3 … on a logarithmic scale widen downwards.
     gaps = np.concatenate([_next_gap(gaps[:2]), gaps, _next_gap(gaps[:-3:-1])])
     below, above = gaps[:-1] / 2, gaps[1:] / 2
-    return Ties(value, count.astype(float), np.minimum(below, LOPSIDED * above), np.minimum(above, LOPSIDED * below))
+    return Ties(value, mass, np.minimum(below, LOPSIDED * above), np.minimum(above, LOPSIDED * below))
 
 
 def _next_gap(gaps: Floats) -> Floats:
@@ -72,16 +76,16 @@ def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
 
 
 def dither(sample: Floats, ties: list[Ties | None]) -> Floats:
-    """A copy in which tied values lie evenly over their intervals, whatever the order of the rows."""
+    """A copy in which tied values lie scattered over their intervals, whatever the order of the rows."""
     moved = sample.copy()
     order = np.lexsort(sample.T)
-    golden = 0.6180339887498949
     for f, tied in enumerate(ties):
         if tied is None:
             continue
         at = np.searchsorted(tied.value, sample[order, f])
         at = np.minimum(at, len(tied.value) - 1)
-        phase = (np.arange(len(order)) * (golden + f * 0.7548776662466927) + 0.5) % 1.0
+        # Evenly spaced phases would draw lattices, which have valleys; the same seed gives the same scatter.
+        phase = np.random.default_rng(f).random(len(order))
         moved[order, f] += phase * (tied.below + tied.above)[at] - tied.below[at]
     return moved
 
