@@ -32,7 +32,7 @@ def settle_cells(X, weights, centers, *, n_jobs=1, max_iter=300, tol=0.0):
 
 
 both = pytest.mark.parametrize(
-    ("way", "features"), [(settle_rows, [1, 2, 3, 4, 7]), (settle_cells, [1, 2, 3])], ids=["rows", "cells"]
+    ("way", "features"), [(settle_rows, [4, 5, 7]), (settle_cells, [1, 2, 3])], ids=["rows", "cells"]
 )
 
 

@@ -20,6 +20,8 @@ SAMPLE_ROWS = 1 << 12
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
 # The part of the significance that the valley has: what it alone shows, small modes far out, is beyond doubt.
 VALLEY_SHARE = 0.01
+# Lines whose counts are held at once.
+LINES_AT_ONCE = 1 << 8
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
 
@@ -112,6 +114,9 @@ class Modes(NamedTuple):
     critical: Floats  # (m,)
     valley: Floats  # (m,) where the deepest valley lies, in bins
 
+    def take(self, which: slice) -> "Modes":
+        return Modes(*(column[which] for column in self))  # type: ignore[arg-type] # one kind of column or the other
+
 
 def divide_clusters(
     sample: Sample, ties: list[Ties | None], significance: float, threads: Threads
@@ -125,32 +130,23 @@ def divide_clusters(
     smooth, place = sample.rows, np.empty((len(sample.rows), 3))
     if any(tied is not None for tied in ties):
         smooth = smooth.copy()
-    for j in range(n_clusters):
+    dips, cuts, counts = np.zeros(n_clusters), np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, N_BINS))
+    full = np.flatnonzero(np.diff(sample.starts) >= MIN_ROWS).tolist()
+
+    def try_halves(j: int, _: int) -> None:
         inside = slice(sample.starts[j], sample.starts[j + 1])
         if smooth is not sample.rows:
             smooth[inside] = dither(sample.rows[inside], ties)
-        if sample.starts[j + 1] > sample.starts[j]:
-            place[inside] = _place(smooth[inside], sample.weights[inside])
-    dips, cuts, counts = np.empty(n_clusters), np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, N_BINS))
-
-    def try_halves(j: int, _: int) -> None:
+        place[inside] = _place(smooth[inside], sample.weights[inside])
         dips_along_halves(place, sample.weights, sample.starts, j, dips, cuts, counts)
 
-    def try_features(j: int, _: int) -> Modes:
-        by_feature, along = np.empty(d), np.empty((d, N_BINS))
-        dips_along_features(smooth, sample.weights, sample.starts[j], sample.starts[j + 1], by_feature, along)
-        return _modes(by_feature, along, significance / (2 * d))
-
-    one_each = [(j, j + 1) for j in range(n_clusters)]
-    threads.map(try_halves, one_each)
+    threads.map(try_halves, [(j, j + 1) for j in full])
     # The line was chosen among as many directions as there are axes.
     of_line = _modes(dips, counts, significance / min(d, N_AXES) / (1 if d <= N_AXES else 2))
-    of_features = threads.map(try_features, one_each) if d > N_AXES else []
+    of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
     found = {}
-    for j in range(n_clusters):
+    for j in full:
         inside = slice(sample.starts[j], sample.starts[j + 1])
-        if sample.starts[j + 1] - sample.starts[j] < MIN_ROWS:
-            continue
         modes, m, along = of_line, j, place[inside] @ (cuts[j, 1] - cuts[j, 0])
         if d > N_AXES:
             f = int(np.argmax(of_features[j].margin))
@@ -161,6 +157,27 @@ def divide_clusters(
             if division is not None:
                 found[j] = Finding(division, bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
     return found
+
+
+def _along_features(
+    rows: Floats, sample: Sample, clusters: list[int], significance: float, threads: Threads
+) -> dict[int, Modes]:
+    """What every feature shows of each of these clusters."""
+    d = rows.shape[1]
+    at_once = max(1, LINES_AT_ONCE // d)
+
+    def ask(first: int, last: int) -> Modes:
+        dips, counts = np.empty((last - first, d)), np.empty((last - first, d, N_BINS))
+        for i, j in enumerate(clusters[first:last]):
+            dips_along_features(rows, sample.weights, sample.starts[j], sample.starts[j + 1], dips[i], counts[i])
+        return _modes(dips.ravel(), counts.reshape(-1, N_BINS), significance / d)
+
+    parts = [(first, min(first + at_once, len(clusters))) for first in range(0, len(clusters), at_once)]
+    of_cluster = {}
+    for (first, last), modes in zip(parts, threads.map(ask, parts), strict=True):
+        for i, j in enumerate(clusters[first:last]):
+            of_cluster[j] = modes.take(slice(i * d, (i + 1) * d))
+    return of_cluster
 
 
 def _modes(dips: Floats, counts: Floats, significance: float) -> Modes:

@@ -35,34 +35,53 @@ def by_falling_mass(centers: Floats, mass: Floats) -> NDArray[np.int64]:
 
 def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> None:
     """Write the nearest centre of every row, the lowest index where two are equally near."""
-    _assign(X, np.empty(0), centers, labels, np.empty((0, 1 + X.shape[1])), threads)
+    if X.shape[1] <= FEW_FEATURES:
+        threads.map(lambda start, stop: assign_few(X, centers, start, stop, labels), row_chunks(len(X)))
+    else:
+        _assign_anew(X, np.empty(0), centers, Course(centers[0], NO_TOTAL, NO_LEAD, np.empty(0)), labels, threads)
 
 
-def assign_and_add(
-    X: Rows, weights: Floats, centers: Floats, labels: Labels, threads: Threads
-) -> tuple[int, Floats, Floats]:
-    """As `assign`; returns how many labels changed, the mass of the clusters and the step (k, d) to their means."""
-    changed, table = _assign(X, weights, centers, labels, np.zeros((len(centers), 1 + X.shape[1])), threads)
-    mass = table[:, 0]
-    return changed, mass, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None]
+class Course(NamedTuple):
+    """What settling keeps from one iteration to the next."""
+
+    origin: Floats  # (d,) sums are of the coordinates less it
+    total: Floats  # (k, 2 + d) of every cluster: rows, mass and sums; (0, 0) where nothing is added up
+    lead: NDArray[np.float32]  # (n,) by how much, at least, the own centre was nearer than any other; (0,) for none
+    slack: Floats  # (k,) by how much the lead of a cluster's rows may have shrunk since
 
 
-def _assign(
-    X: Rows, weights: Floats, centers: Floats, labels: Labels, empty: Floats, threads: Threads
-) -> tuple[int, Floats]:
+NO_TOTAL, NO_LEAD = np.empty((0, 0)), np.empty(0, np.float32)
+
+
+def _course(X: Rows, centers: Floats) -> Course:
+    k, d = centers.shape
+    return Course(centers.mean(axis=0), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.empty(k))
+
+
+def _assign_anew(X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads) -> int:
+    """Assign the rows that may have another nearest centre than their label, and add up those that have.
+
+    Returns how many have. A row keeps its lead while the centres move less than that (Hamerly, Making k-means even
+    faster, 2010): in most iterations most rows are not touched.
+    """
     shift = centers.mean(axis=0)
     negated = shift - centers
     half_norms = 0.5 * np.einsum("jf,jf->j", negated, negated)
-    few = X.shape[1] <= FEW_FEATURES
 
     def chunk(start: int, stop: int) -> tuple[int, Floats]:
-        table = empty.copy()
-        if few:
-            return assign_few(X, weights, centers, start, stop, labels, table), table
-        return assign_many(X, weights, shift, negated, half_norms, start, stop, labels, table), table
+        moved = np.zeros_like(course.total)
+        changed = assign_many(
+            X, weights, shift, negated, half_norms, course.origin, course.slack, start, stop, labels, course.lead, moved
+        )
+        return changed, moved
 
-    parts = threads.map(chunk, row_chunks(len(X)))
-    return sum(changed for changed, _ in parts), _added([table for _, table in parts])
+    changed = 0
+    for n_changed, moved in threads.map(chunk, row_chunks(len(X))):
+        changed += n_changed
+        np.add(course.total, moved, out=course.total)
+    # What rounding leaves of the weight of rows that have gone is nothing.
+    course.total[course.total[:, :1].ravel() == 0] = 0.0
+    return changed
 
 
 def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, threads: Threads) -> tuple[Floats, Floats]:
@@ -91,10 +110,15 @@ def settle(
 ) -> Partition:
     """Lloyd's algorithm until no row changes its cluster, or the centres hardly move; `labels` is overwritten."""
     seed = np.arange(len(centers))
+    course = _course(X, centers)
     labels[:] = -1
     for n_iter in range(1, max_iter + 1):
-        changed, mass, step = assign_and_add(X, weights, centers, labels, threads)
-        if not changed or (tol > 0 and (step**2).sum() <= tol):
+        changed = _assign_anew(X, weights, centers, course, labels, threads)
+        mass = course.total[:, 1]
+        means = np.where(
+            mass[:, None] > 0, course.origin + course.total[:, 2:] / np.where(mass > 0, mass, 1.0)[:, None], centers
+        )
+        if not changed or (tol > 0 and ((means - centers) ** 2).sum() <= tol):
             order = by_falling_mass(centers, mass)
             if np.array_equal(order, np.arange(len(centers))):
                 return Partition(labels, centers, mass, seed, n_iter, converged=True)
@@ -103,12 +127,26 @@ def settle(
             number[order] = np.arange(len(order))
             labels[:] = number[labels]
             centers, seed = centers[order], seed[order]
+            course = course._replace(total=course.total[order], slack=np.zeros(len(order)))
         else:
-            centers = centers + step
+            course = course._replace(slack=_slack(means - centers))
+            centers = means
     order = by_falling_mass(centers, mass)
     centers, seed = centers[order], seed[order]
-    _, mass, _ = assign_and_add(X, weights, centers, labels, threads)
-    return Partition(labels, centers, mass, seed, max_iter, converged=False)
+    course = _course(X, centers)
+    labels[:] = -1
+    _assign_anew(X, weights, centers, course, labels, threads)
+    return Partition(labels, centers, course.total[:, 1], seed, max_iter, converged=False)
+
+
+def _slack(step: Floats) -> Floats:
+    """How much of their lead (k,) rows may lose to steps (k, d) of the centres: to their own and the longest other."""
+    length = np.sqrt((step**2).sum(axis=1))
+    longest = np.full(len(length), np.max(length, initial=0.0))
+    if len(length) > 1:
+        first = int(np.argmax(length))
+        longest[first] = np.delete(length, first).max()
+    return np.asarray(length + longest)
 
 
 def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: Threads) -> float:
@@ -120,24 +158,19 @@ def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: 
 @kernel
 def assign_few(
     X,  # (n, d <= 3) IN
-    weights,  # (n,) or (0,) IN
     centers,  # (k, d) IN
     start,
     stop,
-    labels,  # (n,) INOUT
-    table,  # (k, 1 + d) or (0, 1 + d) INOUT: mass, and sums of the rows less their centre, where there is room
+    labels,  # (n,) OUT
 ):
-    """Write the nearest centre of rows start to stop and add them up; returns how many labels changed.
+    """Write the nearest centre of rows start to stop.
 
     No sum may be reordered here: equal distances must stay equal, as they are where single rows are compared.
     """
     d = X.shape[1]
-    n_clusters = len(centers)
-    weighted, added = weights.shape[0] > 0, table.shape[0] > 0
     # One array for each feature: an index into a block of several is not known to be in it, and stops the vectors.
     x0, x1, x2 = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK)
     best, nearest = np.empty(BLOCK), np.empty(BLOCK)
-    changed = 0
     for first in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - first)
         for r in range(rows):
@@ -149,7 +182,7 @@ def assign_few(
         for r in range(BLOCK):
             best[r] = np.inf
             nearest[r] = 0.0
-        for j in range(n_clusters):
+        for j in range(len(centers)):
             c0 = centers[j, 0]
             c1 = centers[j, 1] if d > 1 else 0.0
             c2 = centers[j, 2] if d > 2 else 0.0
@@ -168,15 +201,7 @@ def assign_few(
                     best[r] = s if closer else best[r]
                     nearest[r] = index if closer else nearest[r]
         for r in range(rows):
-            i, own = first + r, np.int32(nearest[r])
-            changed += labels[i] != own
-            labels[i] = own
-            if added:
-                w = weights[i] if weighted else 1.0
-                table[own, 0] += w
-                for f in range(d):
-                    table[own, 1 + f] += w * (X[i, f] - centers[own, f])
-    return changed
+            labels[first + r] = np.int32(nearest[r])
 
 
 @reordering_kernel
@@ -186,56 +211,104 @@ def assign_many(
     shift,  # (d,) IN: a point among the centres, which keeps the products below small
     negated,  # (k, d) IN: shift less centre
     half_norms,  # (k,) IN: half of the squared length of each row of `negated`
+    origin,  # (d,) IN
+    slack,  # (k,) IN: what the rows of each cluster may have lost of their lead
     start,
     stop,
-    labels,  # (n,) INOUT
-    table,  # (k, 1 + d) or (0, 1 + d) INOUT: mass, and sums of the rows less their centre, where there is room
+    labels,  # (n,) INOUT: -1 for rows that have none yet
+    lead,  # (n,) INOUT: by how much the own centre is nearer than any other, at least; (0,) where none is kept
+    moved,  # (k, 2 + d) or (0, 2 + d) INOUT: rows, mass and sums that came to a cluster less those that left it
 ):
-    """Write the nearest centre of rows start to stop and add them up; returns how many labels changed."""
+    """Write the nearest centre of the rows from start to stop without a lead; returns how many labels changed."""
     d = X.shape[1]
     n_clusters = len(negated)
-    weighted, added = weights.shape[0] > 0, table.shape[0] > 0
-    block = np.zeros((d, BLOCK))
-    score, best, nearest = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    changed = 0
-    for first in range(start, stop, BLOCK):
-        rows = min(BLOCK, stop - first)
+    led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
+    # A block of more features would not stay in the first cache.
+    n_lanes = BLOCK if d <= 32 else BLOCK // 2
+    block = np.zeros((d, n_lanes))
+    score, best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
+    pending, norm, margin = np.zeros(n_lanes, np.int64), np.empty(n_lanes), np.empty(n_lanes)
+    farthest = 0.0
+    for j in range(n_clusters):
+        farthest = max(farthest, np.sqrt(2 * half_norms[j]))
+    changed, i = 0, start
+    while i < stop:
+        rows = 0
+        while i < stop and rows < n_lanes:
+            left = lead[i] - slack[labels[i]] if led and labels[i] >= 0 else 0.0
+            if left > 0.0:
+                # Rounded down: it is a bound.
+                lead[i] = np.float32(left * (1 - 1e-6))
+            else:
+                pending[rows] = i
+                rows += 1
+            i += 1
         for r in range(rows):
+            at = pending[r]
             for f in range(d):
-                block[f, r] = X[first + r, f] - shift[f]
-        for r in range(BLOCK):
+                block[f, r] = X[at, f] - shift[f]
+        for r in range(n_lanes):
             best[r] = np.inf
+            second[r] = np.inf
             nearest[r] = 0.0
-        for j in range(n_clusters):
+        for j in range(n_clusters if rows else 0):
             # Half the squared distance, less half the row's own squared length.
-            for r in range(BLOCK):
+            for r in range(n_lanes):
                 score[r] = half_norms[j]
             f = 0
             while f + 4 <= d:
                 c0, c1, c2, c3 = negated[j, f], negated[j, f + 1], negated[j, f + 2], negated[j, f + 3]
                 x0, x1, x2, x3 = block[f], block[f + 1], block[f + 2], block[f + 3]
-                for r in range(BLOCK):
+                for r in range(n_lanes):
                     score[r] += x0[r] * c0 + x1[r] * c1 + x2[r] * c2 + x3[r] * c3
                 f += 4
             while f < d:
                 c0, x0 = negated[j, f], block[f]
-                for r in range(BLOCK):
+                for r in range(n_lanes):
                     score[r] += x0[r] * c0
                 f += 1
             index = float(j)
-            for r in range(BLOCK):
+            # The index is a float so that it moves in the lanes of the distances.
+            for r in range(n_lanes):
                 closer = score[r] < best[r]
+                farther = best[r] if closer else score[r]
+                second[r] = farther if farther < second[r] else second[r]
                 best[r] = score[r] if closer else best[r]
                 nearest[r] = index if closer else nearest[r]
+        if led:
+            for r in range(n_lanes):
+                norm[r] = 0.0
+            for f in range(d):
+                x0 = block[f]
+                for r in range(n_lanes):
+                    norm[r] += x0[r] * x0[r]
+            for r in range(n_lanes):
+                near, far = norm[r] + 2 * best[r], norm[r] + 2 * second[r]
+                near = near if near > 0.0 else 0.0
+                far = far if far > 0.0 else 0.0
+                # The squares may be wrong in their last digits, and their roots in half of them.
+                rounding = 1e-6 * (np.sqrt(norm[r]) + farthest)
+                margin[r] = np.sqrt(far) * (1 - 1e-6) - np.sqrt(near) - rounding
         for r in range(rows):
-            i, own = first + r, np.int32(nearest[r])
-            changed += labels[i] != own
-            labels[i] = own
+            at, now = pending[r], np.int32(nearest[r])
+            before = labels[at]
+            if led:
+                lead[at] = np.float32(margin[r])
+            if now == before:
+                continue
+            labels[at] = now
+            changed += 1
             if added:
-                w = weights[i] if weighted else 1.0
-                table[own, 0] += w
+                w = weights[at] if weighted else 1.0
+                moved[now, 0] += 1.0
+                moved[now, 1] += w
                 for f in range(d):
-                    table[own, 1 + f] += w * (block[f, r] + negated[own, f])
+                    moved[now, 2 + f] += w * (X[at, f] - origin[f])
+                if before >= 0:
+                    moved[before, 0] -= 1.0
+                    moved[before, 1] -= w
+                    for f in range(d):
+                        moved[before, 2 + f] -= w * (X[at, f] - origin[f])
     return changed
 
 

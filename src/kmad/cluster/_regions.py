@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,24 +133,30 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
         # The other parts of the data would be looked at as closely.
         return float(prominence_threshold(n_axes, resolvable / view.share, lens.significance))
 
-    scales: list[Scale] = []
+    wanted: list[tuple[Frame, Floats, Floats]] = []
     before = np.zeros(len(frame.shape))
     while n_axes:
-        for s in SIGMAS:
-            sigma = np.where(frame.extended, np.maximum(s, lens.floor / frame.width), 0.0)
+        sigmas = [np.where(frame.extended, np.maximum(s, lens.floor / frame.width), 0.0) for s in SIGMAS]
+        for sigma in sigmas:
             bandwidth = sigma * frame.width
-            if np.all(bandwidth >= view.coarsest):
-                return scales
-            if np.all(bandwidth <= before):  # all axes stand on their floors
-                continue
+            if np.any(bandwidth > before) and np.any(bandwidth < view.coarsest):  # else it stands on its floors
+                wanted.append((frame, mass, sigma))
             before = bandwidth
+        if np.all(before >= view.coarsest) or max(frame.shape) <= FEW_CELLS:
+            break
+        frame, mass = coarsen(frame, mass)
+
+    def look(first: int, last: int) -> list[Scale]:
+        scales = []
+        for frame, mass, sigma in wanted[first:last]:
             lead = 3 - len(sigma)
             ground = mass.reshape((1,) * lead + frame.shape)
             scales.append(Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold)))
-        if max(frame.shape) <= FEW_CELLS:
-            break
-        frame, mass = coarsen(frame, mass)
-    return scales
+        return scales
+
+    # The finest grid has nearly all the cells: its two bandwidths are the parts that matter.
+    edges = [*range(min(len(wanted), len(SIGMAS))), len(wanted)]
+    return [scale for scales in lens.threads.map(look, pairwise(edges)) for scale in scales]
 
 
 def _roots(scales: list[Scale]) -> list[Node]:
