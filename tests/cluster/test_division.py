@@ -9,7 +9,7 @@ from tests.strategies import tables
 
 from kmad._threads import Threads
 from kmad.cluster._dip import dip_along
-from kmad.cluster._division import MIN_ROWS, bins_along, dip_critical, divide_clusters, halve, sample_clusters
+from kmad.cluster._division import MIN_ROWS, _cut, bins_along, dip_critical, divide_clusters, halve, sample_clusters
 from kmad.cluster._ties import find_ties
 
 NO_WEIGHTS = np.empty(0)
@@ -47,6 +47,17 @@ def test_sample_takes_every_so_many_rows_of_the_wanted_clusters(data, n, most):
         part, mass = sample.part(j)
         assert np.array_equal(part, X[taken])
         assert np.array_equal(mass, weights[taken] if len(weights) else np.ones(len(taken)))
+
+
+@given(data=st.data(), n=st.integers(1, 20), most=st.sampled_from([1, 3, 100]))
+def test_sample_of_counts_is_that_of_repeated_rows(data, n, most):
+    labels = data.draw(arrays(np.int32, n, elements=st.integers(0, 3)))
+    wanted = np.array(data.draw(st.tuples(*[st.booleans()] * 4)))
+    counts = data.draw(arrays(np.int64, n, elements=st.integers(1, 5)))
+    X = np.arange(n, dtype=float)[:, None]
+    counted = sample_clusters(X, counts.astype(float), labels, wanted, most, counts=True)
+    repeated = sample_clusters(np.repeat(X, counts, axis=0), NO_WEIGHTS, np.repeat(labels, counts), wanted, most)
+    assert all(np.array_equal(*pair) for pair in zip(counted, repeated, strict=True))
 
 
 @given(X=tables(rows=st.integers(1, 20)))
@@ -156,11 +167,18 @@ def test_division_leaves_equal_and_unwanted_rows_whole():
         assert divide_clusters(sample, [None] * 4, 0.01, threads) == {}
 
 
-def test_division_before_a_row_of_hardly_any_weight_is_none():
-    part = np.append(np.zeros(19), 1.0)[:, None]
-    sample = clusters_of(part, weights=np.append(np.ones(19), 1e-9))
-    with Threads(1) as threads:
-        assert divide_clusters(sample, [None], 0.01, threads) == {}
+def test_division_needs_the_weight_of_a_row_on_either_side():
+    part = np.repeat([[0.0], [1.0]], 4, axis=0)
+    for weight, n_divided in ((0.24, 0), (2.0, 1)):
+        sample = clusters_of(part, weights=np.full(8, weight))
+        with Threads(1) as threads:
+            assert len(divide_clusters(sample, [None], 0.99, threads)) == n_divided
+
+
+def test_cut_needs_rows_on_either_side():
+    part, weights = np.arange(3.0)[:, None], np.ones(3)
+    assert _cut(part, weights, np.array([True, True, True])) is None
+    assert _cut(part, weights, np.array([False, True, True])).mass.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
@@ -177,7 +195,7 @@ def test_division_cuts_between_the_modes(share):
 @pytest.mark.parametrize("d", [1, 3, 5])
 def test_division_finds_a_small_mode_that_no_dip_shows(d):
     rng = np.random.default_rng(d)
-    part = rng.normal(size=(rows(1200, 500), d))
+    part = rng.normal(size=(1200, d))
     part[:40, 0] += 14
     ((division, by_dip, statistic, critical),) = divided(part).values()
     assert not by_dip

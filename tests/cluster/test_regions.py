@@ -114,7 +114,7 @@ def test_regions_beside_far_rows_keep_to_the_crowd():
 def test_regions_of_groups_of_groups_are_the_smallest_groups():
     rng = np.random.default_rng(1)
     places = np.array([(0.0, 0.0), (12.0, 0.0), (0.0, 12.0), (60.0, 60.0), (72.0, 60.0), (200.0, 0.0)])
-    X = blobs(rng, [rows(300, 120)] * 6, places, [1.0] * 5 + [12.0])
+    X = blobs(rng, [300] * 6, places, [1.0] * 5 + [12.0])
     regions = regions_of(X)
     assert len(regions.size) == 6
     assert np.abs(regions.center[:, None] - places).max(axis=2).min(axis=0).max() < 4

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from tests.asserts import assert_same_partition, rows
 
 from kmad._threads import Threads
+from kmad.cluster import _search
 from kmad.cluster._search import Search, _join, find_clusters
 
 NO_WEIGHTS = np.empty(0)
@@ -93,3 +94,36 @@ def test_search_looks_again_in_many_features():
     assert told == ["first look: 4 regions", "looked again: 5 regions"]
     assert_same_partition(clusters.partition.labels, group)
     assert clusters.regions.divided.sum() == 2
+
+
+@pytest.mark.parametrize("n_clusters", [None, 4, 7])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_search_settles_every_so_many_rows_first(n_clusters, weighted, monkeypatch):
+    # The last group has too few rows among them: its region waits for all rows.
+    X, group = make_groups(5, [400, 300, 200, 30], distance=30.0)
+    order = np.random.default_rng(1).permutation(len(X))
+    X, group = X[order], group[order]
+    weights = np.random.default_rng(2).integers(1, 4, len(X)).astype(float) if weighted else NO_WEIGHTS
+    expected, _ = found(X, n_clusters, weights)
+    monkeypatch.setattr(_search, "THIN_ROWS", 150)
+    clusters, _ = found(X, n_clusters, weights)
+    assert clusters.partition.converged
+    assert len(clusters.partition.centers) == (n_clusters or 4)
+    together = np.unique(np.stack([group, clusters.partition.labels]), axis=1)
+    assert together.shape[1] == max(n_clusters or 4, 4)
+    if n_clusters in {None, 4}:
+        assert_same_partition(clusters.partition.labels, expected.partition.labels)
+        assert clusters.partition.centers == pytest.approx(expected.partition.centers)
+    assert clusters.partition.mass.sum() == (weights.sum() if weighted else len(X))
+
+
+def test_search_finds_among_all_rows_what_few_of_them_do_not_show(monkeypatch):
+    # Among a sixth of the rows, the two halves of the second group are not told apart.
+    rng = np.random.default_rng(0)
+    X, group = make_groups(6, [600, 260, 260], distance=40.0)
+    X[group == 2] = X[group == 1] + np.array([3.7, 0, 0, 0, 0, 0])
+    X = X[rng.permutation(len(X))]
+    assert len(found(np.ascontiguousarray(X[::6]))[0].partition.centers) == 2
+    monkeypatch.setattr(_search, "THIN_ROWS", 180)
+    clusters, told = found(X)
+    assert len(clusters.partition.centers) == 3, told

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.asserts import rows
 from tests.strategies import exact_tables
 
 from kmad.cluster import _ties
@@ -170,7 +169,7 @@ def test_dither_stays_within_the_intervals(X):
 
 
 def test_dither_lays_whole_numbers_evenly():
-    n = rows(6000, 600)
+    n = 6000
     X = np.random.default_rng(0).integers(0, 6, (n, 2)).astype(float)
     moved = dither(X, find_ties(X, NO_WEIGHTS))
     for f in range(2):

@@ -25,6 +25,8 @@ def test_whole_weights_are_counts():
     weights = np.array([1.0, 3.0, 200.0])
     assert worth_of(weights).rows is weights
     assert worth_of(weights).unit == 1.0
+    assert worth_of(weights).counts
+    assert not worth_of(weights / 2).counts
 
 
 @given(weights=WEIGHTS, factor=st.sampled_from([0.25, 3.0]))

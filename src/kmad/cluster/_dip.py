@@ -45,10 +45,10 @@ def dip_of_curve(
     while True:
         n_low = hull(curve, low, high, 1.0, minorant)
         n_high = hull(curve, low, high, -1.0, majorant)
-        # The widest gap between the hulls stands at a corner of one of them.
+        # The widest gap between the hulls stands at a corner of one of them, not at their common ends.
         widest, left, right = 0.0, low, high
         j = 0
-        for i in range(n_low):
+        for i in range(1, n_low - 1):
             c = minorant[i]
             while majorant[j + 1] < c:
                 j += 1
@@ -57,7 +57,7 @@ def dip_of_curve(
             if gap > widest:
                 widest, left, right = gap, c, b
         j = 0
-        for i in range(n_high):
+        for i in range(1, n_high - 1):
             c = majorant[i]
             while minorant[j + 1] < c:
                 j += 1
@@ -67,20 +67,18 @@ def dip_of_curve(
                 widest, left, right = gap, a, c
         if widest <= deviation:
             return 0.5 * deviation
-        for i in range(n_low - 1):
+        i = 0
+        while minorant[i + 1] <= left:
             a, b = minorant[i], minorant[i + 1]
-            if b > left:
-                break
             for c in range(a + 1, b):
                 deviation = max(deviation, curve[c] - curve[a] - (curve[b] - curve[a]) * (c - a) / (b - a))
+            i += 1
         for i in range(n_high - 1):
             a, b = majorant[i], majorant[i + 1]
             if a < right:
                 continue
             for c in range(a + 1, b):
                 deviation = max(deviation, curve[a] + (curve[b] - curve[a]) * (c - a) / (b - a) - curve[c])
-        if left == low and right == high:
-            return 0.5 * deviation
         low, high = left, right
 
 

@@ -58,17 +58,27 @@ def dip_critical(significance: float) -> float:
 
 
 def sample_clusters(
-    X: Rows, weights: Floats, labels: NDArray[np.int32], wanted: NDArray[np.bool_], most: int = SAMPLE_ROWS
+    X: Rows,
+    weights: Floats,
+    labels: NDArray[np.int32],
+    wanted: NDArray[np.bool_],
+    most: int = SAMPLE_ROWS,
+    *,
+    counts: bool = False,
 ) -> Sample:
-    """At most so many rows of each cluster that is wanted, and none of the others."""
-    count = np.zeros(len(wanted), np.int64)
-    count_labels(labels, count)
-    stride = np.where(wanted, -(-count // most), 0)
-    taken = np.where(wanted, -(-count // np.maximum(stride, 1)), 0)
+    """At most so many rows of each cluster that is wanted, and none of the others.
+
+    Weights that are counts are repeated rows, and the sample is one of those: each of its rows weighs one.
+    """
+    repeats = weights if counts else np.empty(0)
+    count = np.zeros(len(wanted))
+    count_labels(labels, repeats, count)
+    stride = np.where(wanted, np.ceil(count / most), 0.0)
+    taken = np.where(wanted, np.ceil(count / np.maximum(stride, 1.0)), 0.0).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(taken)])
     rows = np.empty(starts[-1], np.int64)
-    take_every(labels, stride, starts[:-1].copy(), rows)
-    taken_weights = weights[rows] if len(weights) else np.ones(len(rows))
+    take_every(labels, repeats, stride, starts[:-1].copy(), rows)
+    taken_weights = weights[rows] if len(weights) and not counts else np.ones(len(rows))
     return Sample(X[rows].astype(np.float64), frozen(taken_weights), starts)
 
 
@@ -215,28 +225,33 @@ def _cut(rows: Floats, weights: Floats, upper: NDArray[np.bool_]) -> Division | 
 @kernel
 def count_labels(
     labels,  # (n,) IN
+    repeats,  # (n,) or (0,) IN: how many rows each one is
     count,  # (k,) INOUT
 ):
     """Count the rows of every cluster."""
+    repeated = len(repeats) > 0
     for i in range(len(labels)):
-        count[labels[i]] += 1
+        count[labels[i]] += repeats[i] if repeated else 1.0
 
 
 @kernel
 def take_every(
     labels,  # (n,) IN
+    repeats,  # (n,) or (0,) IN: how many rows each one is
     stride,  # (k,) IN: every how many rows of a cluster one is taken, 0 for none
     at,  # (k,) INOUT: where the next row of each cluster goes
     rows,  # (m,) OUT
 ):
     """Take the first row of every cluster, and every stride-th after it."""
-    wait = np.empty(len(stride), np.int64)
-    for j in range(len(stride)):
-        wait[j] = 0 if stride[j] > 0 else -1
+    repeated = len(repeats) > 0
+    wait = np.zeros(len(stride))
     for i in range(len(labels)):
         j = labels[i]
-        if wait[j] == 0:
+        if stride[j] == 0.0:
+            continue
+        here = repeats[i] if repeated else 1.0
+        while wait[j] < here:
             rows[at[j]] = i
             at[j] += 1
-            wait[j] = stride[j]
-        wait[j] -= 1
+            wait[j] += stride[j]
+        wait[j] -= here

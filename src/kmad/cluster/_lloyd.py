@@ -275,7 +275,7 @@ def assign_many(
                 second[r] = farther if farther < second[r] else second[r]
                 best[r] = score[r] if closer else best[r]
                 nearest[r] = index if closer else nearest[r]
-        if led:
+        if led and rows:
             for r in range(n_lanes):
                 norm[r] = 0.0
             for f in range(d):

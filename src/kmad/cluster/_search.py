@@ -10,12 +10,12 @@ from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES, covariance, principal_axes, project
 from kmad.cluster._cells import settle_on_cells
-from kmad.cluster._division import SAMPLE_ROWS, divide_clusters, halve, sample_clusters
+from kmad.cluster._division import SAMPLE_ROWS, Sample, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Floats, Grid, Rows, summarise
 from kmad.cluster._lloyd import Partition, assign, inertia, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
-from kmad.cluster._weights import worth_of
+from kmad.cluster._weights import Worth, worth_of
 
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
 # With this share of the significance, at most two clusters of a hundred are divided needlessly at one of 0.05.
@@ -50,6 +50,7 @@ class Ground(NamedTuple):
 
     X: Rows  # (n, d)
     weights: Floats  # (n,) or (0,)
+    counts: bool  # whether they are whole: how often each row was seen
     ties: list[Ties | None]
     grid: Grid | None  # with few features, the grid they are settled on
     labels: NDArray[np.int32]  # (n,) the cell of each row, then its label
@@ -62,7 +63,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     The clusters come out by falling size.
     """
     worth = worth_of(weights)
-    ground, regions = _first_look(X, frozen(worth.rows), search)
+    ground, regions = _first_look(X, worth._replace(rows=frozen(worth.rows)), search)
     search.tell("first look: %d regions", len(regions.size))
     thin = _thinned(ground)
     if search.n_clusters is not None:
@@ -89,16 +90,15 @@ def _thinned(ground: Ground) -> Ground | None:
     stride = len(ground.X) // THIN_ROWS
     if ground.grid is not None or stride < 2:
         return None
-    X, weights = (
-        frozen(np.ascontiguousarray(ground.X[::stride])),
-        frozen(np.ascontiguousarray(ground.weights[::stride])),
-    )
-    return Ground(X, weights, ground.ties, None, np.empty(len(X), np.int32), stride)
+    X = frozen(np.ascontiguousarray(ground.X[::stride]))
+    weights = frozen(np.ascontiguousarray(ground.weights[::stride]))
+    return ground._replace(X=X, weights=weights, labels=np.empty(len(X), np.int32), stride=stride)
 
 
-def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regions]:
+def _first_look(X: Rows, worth: Worth, search: Search) -> tuple[Ground, Regions]:
     """Regions of all rows; their centres are means in all features."""
     n, d = X.shape
+    weights = worth.rows
     threads = search.threads
     tied = not few_distinct(X)
     ties: list[Ties | None] = find_ties(X, weights) if tied else [None] * d
@@ -106,9 +106,9 @@ def _first_look(X: Rows, weights: Floats, search: Search) -> tuple[Ground, Regio
     if d <= N_AXES:
         grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
         mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
-        ground = Ground(X, weights, ties, grid, cell)
+        ground = Ground(X, weights, worth.counts, ties, grid, cell)
         return ground, regions if len(regions.size) > 1 else _whole(float(grid.mass.sum()), mean)
-    ground = Ground(X, weights, ties, None, cell)
+    ground = Ground(X, weights, worth.counts, ties, None, cell)
     cell[:] = 0
     mass, means = sum_by_label(X, weights, cell, 1, threads)
     axes = principal_axes(covariance(X, weights, means[0], threads))
@@ -166,7 +166,7 @@ def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], sear
         keys = [mean.tobytes() + mass.tobytes() for mean, mass in zip(offset, partition.mass, strict=True)]
         looked_at.update(key for j, key in enumerate(keys) if known[j])
         wanted = np.array([key not in looked_at for key in keys])
-        sample = sample_clusters(ground.X, ground.weights, partition.labels, wanted)
+        sample = sample_clusters(ground.X, ground.weights, partition.labels, wanted, counts=ground.counts)
         found = divide_clusters(sample, ground.ties, significance, search.threads)
         looked_at.update(key for j, key in enumerate(keys) if j not in found)
         # A small mode may be rows that a neighbour of several modes pushed over the border: first the neighbour.
@@ -210,15 +210,20 @@ def _reach(ground: Ground, centers: Floats, mass: Floats, n_clusters: int, searc
 def _split(ground: Ground, partition: Partition, n_clusters: int) -> tuple[Floats, Floats]:
     """Centres and masses after cutting in two, as often as needed, the cluster whose cut lowers the inertia most."""
     k = len(partition.centers)
-    centers, masses = _cut_up(ground, partition, n_clusters, SAMPLE_ROWS)
+    every = np.ones(k, bool)
+    sample = sample_clusters(ground.X, ground.weights, partition.labels, every, counts=ground.counts)
+    centers, masses = _cut_up(sample, partition, n_clusters)
+    if len(centers) > k:
+        return centers, masses
     # A row that differs from all others of its cluster may be one that a sample misses.
-    return (centers, masses) if len(centers) > k else _cut_up(ground, partition, n_clusters, len(ground.X))
+    return _cut_up(
+        sample_clusters(ground.X, ground.weights, partition.labels, every, len(ground.X)), partition, n_clusters
+    )
 
 
-def _cut_up(ground: Ground, partition: Partition, n_clusters: int, most: int) -> tuple[Floats, Floats]:
-    """As `_split`, as far as so many rows of each cluster show."""
+def _cut_up(sample: Sample, partition: Partition, n_clusters: int) -> tuple[Floats, Floats]:
+    """As `_split`, as far as these rows of the clusters show."""
     k = len(partition.centers)
-    sample = sample_clusters(ground.X, ground.weights, partition.labels, np.ones(k, bool), most)
     parts = [sample.part(j) for j in range(k)]
     scales = [mass / weights.sum() for mass, (_, weights) in zip(partition.mass, parts, strict=True)]
     centers, masses = list(partition.centers), list(partition.mass)

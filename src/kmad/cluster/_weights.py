@@ -13,6 +13,7 @@ class Worth(NamedTuple):
 
     rows: Floats  # (n,), or (0,) where each row is worth one
     unit: float  # the weight of what is worth one row
+    counts: bool  # whether they are whole: how often each row was seen
 
 
 def worth_of(weights: Floats) -> Worth:
@@ -23,10 +24,10 @@ def worth_of(weights: Floats) -> Worth:
     mean equally well (L. Kish, Survey Sampling, 1965).
     """
     if not len(weights) or weights.min() == weights.max():
-        return Worth(np.empty(0), float(weights[0]) if len(weights) else 1.0)
+        return Worth(np.empty(0), float(weights[0]) if len(weights) else 1.0, counts=False)
     if np.array_equal(weights, np.rint(weights)):
-        return Worth(weights, 1.0)
+        return Worth(weights, 1.0, counts=True)
     most = float(weights.max())
     share = weights / most  # squares of the weights themselves might overflow
     unit = float((share**2).sum() / share.sum())
-    return Worth(share / unit, most * unit)
+    return Worth(share / unit, most * unit, counts=False)
