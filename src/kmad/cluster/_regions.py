@@ -162,7 +162,7 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
 def _roots(scales: list[Scale]) -> list[Node]:
     """Follow the regions from the finest scale to the coarsest; what is left are those that never joined another."""
     roots: list[Node] = []
-    place = np.empty((0, len(scales[0].frame.shape) if scales else 0))
+    place = undivided = np.empty((0, len(scales[0].frame.shape) if scales else 0))
     for s, (frame, landscape) in enumerate(scales):
         within: list[list[Node]] = [[] for _ in landscape.peak]
         lone = []
@@ -172,14 +172,19 @@ def _roots(scales: list[Scale]) -> list[Node]:
             else:
                 lone.append(i)
         peaks = frame.middle(landscape.peak)
-        if s and not all(within):
+        # What holds regions that have joined others is another way to group them, and no region that comes up here.
+        known = np.bincount(landscape.region[frame.locate(undivided)] + 1, minlength=len(peaks) + 1)[1:] > 0
+        new = [r for r, parts in enumerate(within) if not parts and not known[r]]
+        if s and new:
             # What stood alone on the ground of a new region stands out as far as it does beside that.
             before = scales[s - 1]
-            crowded = set(before.landscape.region[before.frame.locate(peaks)][[not parts for parts in within]].tolist())
+            crowded = set(before.landscape.region[before.frame.locate(peaks[new])].tolist())
         else:
             crowded = set()
-        nodes = [_follow(scales, Spot(s, r), parts, crowded) for r, parts in enumerate(within)]
-        place = np.concatenate([peaks, place[lone]])
+        kept = sorted([*new, *(r for r, parts in enumerate(within) if parts)])
+        nodes = [_follow(scales, Spot(s, r), within[r], crowded) for r in kept]
+        place = np.concatenate([peaks[kept], place[lone]])
+        undivided = np.concatenate([undivided, peaks[new]])
         roots = [*nodes, *(roots[i] for i in lone)]
     return roots
 
