@@ -74,7 +74,7 @@ def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest Python with the oldest dependencies that pyproject.toml allows."""
     pins = str(Path(session.create_tmp()) / "lowest.txt")
     session.install(tool("uv"))
-    resolve = ["--resolution", "lowest-direct", "--no-header", "--quiet", "--output-file", pins]
+    resolve = ["--extra", "test", "--resolution", "lowest-direct", "--no-header", "--quiet", "--output-file", pins]
     session.run("uv", "pip", "compile", "pyproject.toml", "--python", session.python, *resolve)
     session.install("-e", ".[test]", "-c", pins)
     session.run("uv", "pip", "freeze", "--exclude-editable")

@@ -6,7 +6,15 @@ from hypothesis.extra.numpy import arrays
 from tests import reference
 from tests.asserts import rows
 
-from kmad.cluster._dip import best_halves, dip_along, dip_of_curve, dips_along_features, dips_along_halves, hull
+from kmad.cluster._dip import (
+    SCAN_ROWS,
+    best_halves,
+    dip_along,
+    dip_along_best,
+    dip_of_curve,
+    dips_along_features,
+    hull,
+)
 
 CURVES = arrays(np.float64, st.integers(2, 12), elements=st.integers(-5, 5).map(float))
 MASSES = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=9).filter(any)
@@ -132,34 +140,26 @@ def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
     assert found == pytest.approx(np.sqrt(weights.sum()) * dip(counts), abs=1e-12)
 
 
-def test_dips_along_halves_are_those_of_each_cluster():
-    rng = np.random.default_rng(1)
-    n = rows(200, 150)
-    parts = [
-        placed(rng.uniform(-1, 1, n)),
-        placed(np.concatenate([rng.normal(-3, 0.5, n), rng.normal(3, 0.5, n)])),
-        placed(np.full(5, 2.0)),
-        rng.normal(size=(n, 3)) * [1, 4, 2],
+@pytest.mark.parametrize("n", [5, rows(200, 150), SCAN_ROWS + 1])
+def test_dip_along_the_best_line_is_that_of_the_line(n):
+    rng = np.random.default_rng(n)
+    before, part = rng.normal(size=(7, 3)) * 100, rng.normal(size=(n, 3))
+    part[: n // 2, 1] += 9
+    place, weights = np.concatenate([before, part]), rng.uniform(0.5, 1.5, 7 + n)
+    lines = np.concatenate([np.eye(3), [[1.0, 1.0, 0.0]]])
+    counts = np.empty(512)
+    best, found = dip_along_best(place, weights, 7, 7 + n, lines, counts)
+    own = [np.empty(512) for _ in lines]
+    alone = [
+        dip_along(part, weights[7:], 0, n, 0, line, count, np.empty(513))
+        for line, count in zip(lines, own, strict=True)
     ]
-    starts = np.cumsum([0, *map(len, parts)])
-    place, weights = np.concatenate(parts), rng.uniform(0.5, 1.5, starts[-1])
-    dips, cuts, counts = np.full(4, np.nan), np.zeros((4, 2, 3)), np.zeros((4, 512))
-    dips_along_halves(place, weights, starts, 1, dips, cuts, counts)
-    assert np.isnan(dips[[0, 2, 3]]).all()
-    for j in (0, 2, 3):
-        dips_along_halves(place, weights, starts, j, dips, cuts, counts)
-    for j, part in enumerate(parts):
-        inside = slice(starts[j], starts[j + 1])
-        gain, cut = halves_of(part, weights[inside])
-        if j == 2:
-            assert gain == dips[j] == counts[j].sum() == 0
-            continue
-        assert np.array_equal(cuts[j], cut)
-        own = np.empty(512)
-        alone = dip_along(part, weights[inside], 0, len(part), 0, cut[1] - cut[0], own, np.empty(513))
-        assert dips[j] == pytest.approx(alone)
-        assert np.array_equal(counts[j], own)
-    assert dips[1] > 5 * max(dips[[0, 2, 3]])
+    assert found == alone[best]
+    assert np.array_equal(counts, own[best])
+    if n <= SCAN_ROWS:
+        assert found == max(alone)
+    if n > 5:
+        assert best == 1
 
 
 def test_dips_along_features_are_those_of_each_column():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests import reference
@@ -9,7 +9,17 @@ from tests.strategies import tables
 
 from kmad._threads import Threads
 from kmad.cluster._dip import dip_along
-from kmad.cluster._division import MIN_ROWS, _cut, bins_along, dip_critical, divide_clusters, halve, sample_clusters
+from kmad.cluster._division import (
+    DIRECTIONS,
+    MIN_ROWS,
+    _cut,
+    _directions,
+    bins_along,
+    dip_critical,
+    divide_clusters,
+    halve,
+    sample_clusters,
+)
 from kmad.cluster._ties import find_ties
 
 NO_WEIGHTS = np.empty(0)
@@ -78,6 +88,7 @@ def test_halve_lowers_the_inertia_by_its_gain(X):
     after = reference.squared_distances(X, cut.centers).min(axis=1)
     # Every row may have moved on to the nearer mean, which lowers the inertia further.
     rounding = 1e-9 * size * extent + 1e-14 * size * np.abs(X).max() + 1e-300
+    rounding += 9 * weights.sum() * (np.finfo(float).eps * np.abs(X).max()) ** 2
     assert weights @ (before - after) >= cut.gain - rounding
 
 
@@ -131,6 +142,38 @@ def test_division_cuts_the_clusters_of_two_modes_alone(d):
         low, high = sorted(division.centers[:, -1])
         assert low == pytest.approx(parts[j][n // 3 :, -1].mean(), abs=0.1)
         assert high == pytest.approx(parts[j][: n // 3, -1].mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_division_finds_two_modes_that_their_two_means_do_not_part(d):
+    # Long and side by side: the halves of the two means are their ends.
+    rng = np.random.default_rng(d)
+    part = rng.normal(size=(rows(600, 200), d)) * ([20.0] + [1.0] * (d - 1))
+    part[::2, 1] += 6
+    part = part @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+    ((division, by_dip, *_),) = divided(part).values()
+    assert by_dip
+    assert division.mass == pytest.approx([len(part) / 2] * 2, rel=0.05)
+
+
+@given(X=tables(rows=st.integers(2, 20), features=st.integers(1, 3)))
+def test_directions_spread_the_points_alike(X):
+    place = np.zeros((len(X), 3))
+    place[:, : X.shape[1]] = X - X.mean(axis=0)
+    assume(np.abs(place).max() > 1e-12 * np.abs(X).max() + 1e-200)
+    weights = np.ones(len(X))
+    along = place @ _directions(place, weights).T
+    assert (along**2).sum(axis=0) == pytest.approx(1, rel=1e-6)
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_directions_leave_none_far_from_a_line(q):
+    rng = np.random.default_rng(q)
+    lines = DIRECTIONS[q]
+    assert np.linalg.norm(lines, axis=1) == pytest.approx(1)
+    any_line = rng.normal(size=(1000, q))
+    any_line /= np.linalg.norm(any_line, axis=1)[:, None]
+    assert np.abs(any_line @ lines.T).max(axis=1).min() > 0.9
 
 
 def test_division_finds_two_modes_of_a_narrow_feature():

@@ -7,7 +7,17 @@ from tests.strategies import exact_tables, tables, weighted_tables
 
 from kmad import _threads
 from kmad._threads import Threads
-from kmad.cluster._grid import MAX_CELLS, MAX_CELLS_PER_AXIS, Frame, bounds, coarsen, max_cells, plan, summarise
+from kmad.cluster._grid import (
+    LEAST_EXTENT,
+    MAX_CELLS,
+    MAX_CELLS_PER_AXIS,
+    Frame,
+    bounds,
+    coarsen,
+    max_cells,
+    plan,
+    summarise,
+)
 
 FEW = st.integers(1, 3)
 NO_WEIGHTS = np.empty(0)
@@ -39,7 +49,8 @@ def test_plan_is_dyadic_and_covers_the_rows(X, cells):
 def test_plan_is_the_finest_within_the_budget(X):
     frame = frame_of(X)
     extent = np.ptp(X, axis=0)
-    finest = np.abs(X).max(axis=0) * 2.0**-48
+    extent[extent <= LEAST_EXTENT] = 0
+    finest = np.maximum(np.abs(X).max(axis=0) * 2.0**-48, LEAST_EXTENT)
     # Halving the coarsest axis of those that may be halved would need more cells than there may be.
     open_axes = (extent > 0) & (frame.width / 2 > finest) & (2 * np.array(frame.shape) <= MAX_CELLS_PER_AXIS)
     assume(open_axes.any())

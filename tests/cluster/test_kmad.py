@@ -241,6 +241,16 @@ def test_whole_weights_are_repeated_rows(d, parameters):
 
 
 @pytest.mark.parametrize("d", DIMENSIONS)
+def test_rows_drawn_several_times_show_no_more_clusters(d):
+    X, group = make_groups(d, n=rows(300, 60))
+    rng = np.random.default_rng(d)
+    drawn = rng.integers(0, len(X), len(X))
+    for chosen in (drawn, np.repeat(np.arange(len(X)), 10)):
+        assert_same_partition(fitted(X[chosen]).labels_, group[chosen])
+    assert_same_partition(fitted(X, rng.integers(1, 4, len(X))).labels_, group)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
 def test_rows_without_weight_only_get_a_label(d):
     X, _ = make_groups(d)
     rng = np.random.default_rng(d)

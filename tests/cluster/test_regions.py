@@ -111,6 +111,15 @@ def test_regions_beside_far_rows_keep_to_the_crowd():
     assert np.abs(regions.center).max() < 5
 
 
+def test_regions_hold_rows_each():
+    # Three groups of groups: at some coarse scale, parts of two of them look like one group.
+    rng = np.random.default_rng(0)
+    for _ in range(rows(20, 3)):
+        places = rng.uniform(0, 60, (20, 2))
+        regions = regions_of(blobs(rng, [150] * 20, places, [1.5] * 20))
+        assert (regions.size > 0).all()
+
+
 def test_regions_of_groups_of_groups_are_the_smallest_groups():
     rng = np.random.default_rng(1)
     places = np.array([(0.0, 0.0), (12.0, 0.0), (0.0, 12.0), (60.0, 60.0), (72.0, 60.0), (200.0, 0.0)])

@@ -6,7 +6,7 @@ from tests.strategies import exact_tables
 
 from kmad.cluster import _ties
 from kmad.cluster._grid import plan
-from kmad.cluster._ties import LOPSIDED, column_ties, dither, few_distinct, find_ties, spread
+from kmad.cluster._ties import FEW_VALUES, LOPSIDED, column_ties, dither, few_distinct, find_ties, spread
 
 NO_WEIGHTS = np.empty(0)
 VALUES = [-3.0, -1.0, 0.0, 0.25, 1.0, 2.0, 7.0]
@@ -166,6 +166,35 @@ def test_dither_stays_within_the_intervals(X):
         at = np.searchsorted(tied.value, X[:, f])
         assert (moved[:, f] >= X[:, f] - tied.below[at] - 1e-12).all()
         assert (moved[:, f] <= X[:, f] + tied.above[at] + 1e-12).all()
+
+
+@pytest.mark.parametrize("scale", [lambda x: x, np.log, lambda x: np.round(x * 1.1)])
+def test_ties_of_rounded_values_are_regular(scale):
+    rng = np.random.default_rng(0)
+    counts = scale(1.0 + rng.poisson(rng.gamma(2, 20, 2000)))
+    ties = ties_of(counts)
+    assert len(ties.value) > 2 * FEW_VALUES
+    assert ties.regular
+
+
+def test_ties_of_values_drawn_several_times_are_none():
+    rng = np.random.default_rng(0)
+    drawn = np.repeat(rng.normal(size=200), 5)
+    assert not ties_of(drawn).regular
+    rounded = np.round(drawn, 1)
+    counted, smooth = find_ties(np.column_stack([rounded, drawn]), NO_WEIGHTS)
+    assert np.array_equal(counted.value, np.unique(rounded))
+    assert smooth is None
+
+
+def test_dither_moves_a_row_drawn_several_times_as_one():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 3, 40), rng.normal(size=40)]).astype(float)
+    again = np.repeat(X, rng.integers(1, 4, 40), axis=0)
+    ties = [ties_of(X[:, 0]), None]
+    assert np.array_equal(np.unique(dither(X, ties), axis=0), np.unique(dither(again, ties), axis=0))
+    apart = dither(again[:, :1], ties[:1])
+    assert len(np.unique(apart)) == len(again)
 
 
 def test_dither_lays_whole_numbers_evenly():

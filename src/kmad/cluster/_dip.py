@@ -6,6 +6,8 @@ from kmad._jit import kernel
 
 # Bins of a line.
 N_BINS = 1 << 9
+# Points among which the best of many lines is sought.
+SCAN_ROWS = 1 << 10
 # Steps of two-means, which only looks for a direction.
 MAX_HALVINGS = 16
 
@@ -170,22 +172,34 @@ def dip_along(
 
 
 @kernel
-def dips_along_halves(
+def dip_along_best(
     place,  # (m, 3) IN
     weights,  # (m,) IN
-    starts,  # (k + 1,) IN: the points of each cluster
-    j,
-    dips,  # (k,) OUT: square root of the mass times the dip along the line that joins the two means
-    cuts,  # (k, 2, 3) OUT: those means
-    counts,  # (k, bins) OUT: mass along that line
+    start,
+    stop,
+    lines,  # (l, 3) IN
+    counts,  # (bins,) OUT: mass along the line with the largest dip
 ):
-    """Try cluster j along the line that divides it best."""
-    curve, line = np.empty(counts.shape[1] + 1), np.empty(3)
-    dips[j] = 0.0
-    if starts[j] < starts[j + 1] and best_halves(place, weights, starts[j], starts[j + 1], cuts[j]) > 0.0:
+    """Try the points start to stop along every line, and return the best line and its dip times the root of the mass.
+
+    The best is chosen by every so many points, and tried with all.
+    """
+    n_bins = len(counts)
+    curve = np.empty(n_bins + 1)
+    step = (stop - start + SCAN_ROWS - 1) // SCAN_ROWS
+    part = (stop - start + step - 1) // step
+    scanned, scanned_weights = np.empty((part, 3)), np.empty(part)
+    for r in range(part):
+        i = start + r * step
+        scanned_weights[r] = weights[i]
         for f in range(3):
-            line[f] = cuts[j, 1, f] - cuts[j, 0, f]
-        dips[j] = dip_along(place, weights, starts[j], starts[j + 1], 0, line, counts[j], curve)
+            scanned[r, f] = place[i, f]
+    best, largest = 0, -1.0
+    for line in range(len(lines)):
+        dip = dip_along(scanned, scanned_weights, 0, part, 0, lines[line], counts, curve)
+        if dip > largest:
+            best, largest = line, dip
+    return best, dip_along(place, weights, start, stop, 0, lines[best], counts, curve)
 
 
 @kernel

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
-from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
-from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, dips_along_halves
+from kmad.cluster._axes import LEAST_VARIANCE, N_AXES, covariance, leading_axes, project
+from kmad.cluster._dip import N_BINS, best_halves, dip_along_best, dips_along_features
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._ties import Ties, dither
 from kmad.cluster._valley import deepest_valleys
@@ -18,6 +18,14 @@ SAMPLE_ROWS = 1 << 12
 # Tail of the dip D of n uniform rows, the hardest of all distributions with one mode, for 100 rows and more:
 # log P(sqrt(n) D > t) = DIP_OFFSET - DIP_SLOPE t^2. `python -m benchmarks.calibrate` fits them.
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
+# Directions on one, two and three axes, evenly over half a circle and, along a spiral, over half a sphere.
+CIRCLE, SPHERE = np.pi * np.arange(16) / 16, (np.arange(32) + 0.5) / 32
+GOLDEN = np.pi * (1 + np.sqrt(5)) * (np.arange(32) + 0.5)
+DIRECTIONS = {
+    1: np.ones((1, 1)),
+    2: np.column_stack([np.cos(CIRCLE), np.sin(CIRCLE)]),
+    3: np.column_stack([np.sqrt(1 - SPHERE**2) * np.cos(GOLDEN), np.sqrt(1 - SPHERE**2) * np.sin(GOLDEN), SPHERE]),
+}
 # The part of the significance that the valley has: what it alone shows, small modes far out, is beyond doubt.
 VALLEY_SHARE = 0.01
 # Lines whose counts are held at once.
@@ -133,40 +141,61 @@ def divide_clusters(
 ) -> dict[int, Finding]:
     """Cut the clusters with more than one mode.
 
-    A line joins the two means of the rows. Beyond three features every feature is a line as well, and the
-    significance is shared between the one and the others.
+    One line joins the two means of the rows, the other is the one of many directions with the largest dip. Beyond
+    three features every feature is a line as well, and the significance is shared between these and those.
     """
     n_clusters, d = len(sample.starts) - 1, sample.rows.shape[1]
     smooth, place = sample.rows, np.empty((len(sample.rows), 3))
     if any(tied is not None for tied in ties):
         smooth = smooth.copy()
-    dips, cuts, counts = np.zeros(n_clusters), np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, N_BINS))
     full = np.flatnonzero(np.diff(sample.starts) >= MIN_ROWS).tolist()
+    lines, dips, counts = np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, 2)), np.zeros((n_clusters, 2, N_BINS))
 
-    def try_halves(j: int, _: int) -> None:
-        inside = slice(sample.starts[j], sample.starts[j + 1])
+    def try_lines(j: int, _: int) -> None:
+        start, stop = sample.starts[j], sample.starts[j + 1]
+        inside = slice(start, stop)
         if smooth is not sample.rows:
             smooth[inside] = dither(sample.rows[inside], ties)
         place[inside] = _place(smooth[inside], sample.weights[inside])
-        dips_along_halves(place, sample.weights, sample.starts, j, dips, cuts, counts)
+        cut = np.empty((2, 3))
+        if best_halves(place, sample.weights, start, stop, cut) > 0:
+            lines[j, 0] = cut[1] - cut[0]
+            _, dips[j, 0] = dip_along_best(place, sample.weights, start, stop, lines[j, :1], counts[j, 0])
+            many = _directions(place[inside], sample.weights[inside])
+            best, dips[j, 1] = dip_along_best(place, sample.weights, start, stop, many, counts[j, 1])
+            lines[j, 1] = many[best]
 
-    threads.map(try_halves, [(j, j + 1) for j in full])
-    # The line was chosen among as many directions as there are axes.
-    of_line = _modes(dips, counts, significance / min(d, N_AXES) / (1 if d <= N_AXES else 2))
+    threads.map(try_lines, [(j, j + 1) for j in full])
+    # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
+    of_lines = _modes(
+        dips.ravel(), counts.reshape(-1, N_BINS), significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
+    )
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
     found = {}
     for j in full:
         inside = slice(sample.starts[j], sample.starts[j + 1])
-        modes, m, along = of_line, j, place[inside] @ (cuts[j, 1] - cuts[j, 0])
+        modes = of_lines.take(slice(2 * j, 2 * j + 2))
+        m = int(np.argmax(modes.margin))
+        along = place[inside] @ lines[j, m]
         if d > N_AXES:
             f = int(np.argmax(of_features[j].margin))
-            if of_features[j].margin[f] > of_line.margin[j]:
+            if of_features[j].margin[f] > modes.margin[m]:
                 modes, m, along = of_features[j], f, smooth[inside, f]
         if modes.margin[m] > 0:
             division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
             if division is not None:
                 found[j] = Finding(division, bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
     return found
+
+
+def _directions(place: Floats, weights: Floats) -> Floats:
+    """Lines (l, 3) spread evenly over the directions in which the points (m, 3) extend, each as far as any other."""
+    largest = np.abs(place).max()
+    unit = place / largest
+    value, axes = np.linalg.eigh((unit * weights[:, None]).T @ unit)
+    extended = value > value[-1] * LEAST_VARIANCE
+    whitening = axes[:, extended] / np.sqrt(value[extended]) / largest
+    return np.asarray(DIRECTIONS[int(extended.sum())] @ whitening.T)
 
 
 def _along_features(

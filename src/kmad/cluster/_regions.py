@@ -209,12 +209,12 @@ def _excess(scales: list[Scale], spot: Spot) -> float:
 def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[Spot], NDArray[np.int32]]:
     """The undivided regions, and which of them each cell of the finest grid belongs to, -1 for none.
 
-    A part lies within the ground of what it is a part of.
+    What a finer scale shows takes nothing from an undivided region that a coarser one shows.
     """
-    nodes, parent = list(roots), [-1] * len(roots)
-    for i, node in enumerate(nodes):  # grows as it goes
+    nodes = list(roots)
+    for node in nodes:  # grows as it goes
         nodes += node.parts
-        parent += [i] * len(node.parts)
+    divided = np.array([bool(node.parts) for node in nodes] + [True])  # the last for no region at all
     owner = np.full(frame.n_cells, -1, np.int32)
     for s in sorted({node.outermost.scale for node in nodes}, reverse=True):
         coarse, landscape = scales[s]
@@ -228,7 +228,7 @@ def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[S
             for first, n, r, coarse_first in zip(frame.first, frame.shape, ratio, coarse.first, strict=True)
         ]
         painted = number[landscape.region.reshape(coarse.shape)[np.ix_(*axes)]].ravel()
-        owner = np.where((painted >= 0) & (np.append(parent, -1)[painted] == owner), painted, owner)
+        owner = np.where((painted >= 0) & divided[owner], painted, owner)
     leaves = [i for i, node in enumerate(nodes) if not node.parts]
     leaf = np.full(len(nodes) + 1, -1, np.int32)
     leaf[leaves] = np.arange(len(leaves))

@@ -15,7 +15,7 @@ from kmad.cluster._grid import Floats, Grid, Rows, summarise
 from kmad.cluster._lloyd import Partition, assign, inertia, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
-from kmad.cluster._weights import Worth, worth_of
+from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
 
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
 # With this share of the significance, at most two clusters of a hundred are divided needlessly at one of 0.05.
@@ -62,8 +62,12 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
 
     The clusters come out by falling size.
     """
-    worth = worth_of(weights)
-    ground, regions = _first_look(X, worth._replace(rows=frozen(worth.rows)), search)
+    n_features = X.shape[1]
+    few = few_distinct(X)
+    ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights)
+    smooth = [f for f in range(n_features) if ties[f] is None]
+    worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0])
+    ground, regions = _first_look(X, worth._replace(rows=frozen(worth.rows)), ties, search)
     search.tell("first look: %d regions", len(regions.size))
     thin = _thinned(ground)
     if search.n_clusters is not None:
@@ -95,13 +99,11 @@ def _thinned(ground: Ground) -> Ground | None:
     return ground._replace(X=X, weights=weights, labels=np.empty(len(X), np.int32), stride=stride)
 
 
-def _first_look(X: Rows, worth: Worth, search: Search) -> tuple[Ground, Regions]:
+def _first_look(X: Rows, worth: Worth, ties: list[Ties | None], search: Search) -> tuple[Ground, Regions]:
     """Regions of all rows; their centres are means in all features."""
     n, d = X.shape
     weights = worth.rows
     threads = search.threads
-    tied = not few_distinct(X)
-    ties: list[Ties | None] = find_ties(X, weights) if tied else [None] * d
     cell = np.empty(n, np.int32)
     if d <= N_AXES:
         grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
