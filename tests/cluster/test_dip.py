@@ -7,13 +7,12 @@ from tests import reference
 from tests.asserts import rows
 
 from kmad.cluster._dip import (
-    SCAN_ROWS,
     best_halves,
     dip_along,
-    dip_along_best,
     dip_of_curve,
     dips_along_features,
     hull,
+    steepest,
 )
 
 CURVES = arrays(np.float64, st.integers(2, 12), elements=st.integers(-5, 5).map(float))
@@ -30,7 +29,7 @@ def dip(mass):
 
 def halves_of(points, weights):
     cut = np.full((2, 3), np.nan)
-    return best_halves(points, weights, 0, len(points), cut), cut
+    return best_halves(points, weights, cut), cut
 
 
 def placed(line):
@@ -140,26 +139,14 @@ def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
     assert found == pytest.approx(np.sqrt(weights.sum()) * dip(counts), abs=1e-12)
 
 
-@pytest.mark.parametrize("n", [5, rows(200, 150), SCAN_ROWS + 1])
-def test_dip_along_the_best_line_is_that_of_the_line(n):
-    rng = np.random.default_rng(n)
-    before, part = rng.normal(size=(7, 3)) * 100, rng.normal(size=(n, 3))
-    part[: n // 2, 1] += 9
-    place, weights = np.concatenate([before, part]), rng.uniform(0.5, 1.5, 7 + n)
-    lines = np.concatenate([np.eye(3), [[1.0, 1.0, 0.0]]])
-    counts = np.empty(512)
-    best, found = dip_along_best(place, weights, 7, 7 + n, lines, counts)
-    own = [np.empty(512) for _ in lines]
-    alone = [
-        dip_along(part, weights[7:], 0, n, 0, line, count, np.empty(513))
-        for line, count in zip(lines, own, strict=True)
-    ]
-    assert found == alone[best]
-    assert np.array_equal(counts, own[best])
-    if n <= SCAN_ROWS:
-        assert found == max(alone)
-    if n > 5:
-        assert best == 1
+def test_steepest_line_parts_the_modes():
+    rng = np.random.default_rng(0)
+    part = rng.normal(size=(rows(200, 150), 3))
+    part[::2, 1] += 9
+    lines = np.concatenate([np.eye(3), [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
+    assert steepest(part, np.ones(len(part)), lines) == 1
+    assert steepest(part, np.ones(len(part)), lines[[4, 2]]) == 1
+    assert steepest(np.zeros((3, 3)), np.ones(3), lines) == 0
 
 
 def test_dips_along_features_are_those_of_each_column():

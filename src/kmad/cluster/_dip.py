@@ -6,8 +6,8 @@ from kmad._jit import kernel
 
 # Bins of a line.
 N_BINS = 1 << 9
-# Points among which the best of many lines is sought.
-SCAN_ROWS = 1 << 10
+# Bins of a line that is one of many.
+WIDE_BINS = 1 << 7
 # Steps of two-means, which only looks for a direction.
 MAX_HALVINGS = 16
 
@@ -88,16 +88,14 @@ def dip_of_curve(
 def best_halves(
     place,  # (m, 3) IN
     weights,  # (m,) IN
-    start,
-    stop,
     cut,  # (2, 3) OUT: means of the two halves
 ):
-    """Two-means of the points start to stop, the best of a start along each axis; returns the fall in inertia.
+    """Two-means of the points, the best of a start along each axis; returns the fall in inertia.
 
     All in single numbers: expressions of arrays of three would cost seconds to compile.
     """
     mass, all0, all1, all2 = 0.0, 0.0, 0.0, 0.0
-    for i in range(start, stop):
+    for i in range(len(place)):
         mass += weights[i]
         all0 += weights[i] * place[i, 0]
         all1 += weights[i] * place[i, 1]
@@ -109,7 +107,7 @@ def best_halves(
         before, before0, before1, before2 = -1.0, 0.0, 0.0, 0.0
         for _ in range(MAX_HALVINGS):
             up, up0, up1, up2 = 0.0, 0.0, 0.0, 0.0
-            for i in range(start, stop):
+            for i in range(len(place)):
                 along = place[i, 0] * step0 + place[i, 1] * step1 + place[i, 2] * step2
                 # No branch: which side a point lies on cannot be predicted.
                 w = weights[i] if along > middle else 0.0
@@ -172,34 +170,19 @@ def dip_along(
 
 
 @kernel
-def dip_along_best(
+def steepest(
     place,  # (m, 3) IN
     weights,  # (m,) IN
-    start,
-    stop,
     lines,  # (l, 3) IN
-    counts,  # (bins,) OUT: mass along the line with the largest dip
 ):
-    """Try the points start to stop along every line, and return the best line and its dip times the root of the mass.
-
-    The best is chosen by every so many points, and tried with all.
-    """
-    n_bins = len(counts)
-    curve = np.empty(n_bins + 1)
-    step = (stop - start + SCAN_ROWS - 1) // SCAN_ROWS
-    part = (stop - start + step - 1) // step
-    scanned, scanned_weights = np.empty((part, 3)), np.empty(part)
-    for r in range(part):
-        i = start + r * step
-        scanned_weights[r] = weights[i]
-        for f in range(3):
-            scanned[r, f] = place[i, f]
+    """Which of the lines has the largest dip, by wide bins."""
+    counts, curve = np.empty(WIDE_BINS), np.empty(WIDE_BINS + 1)
     best, largest = 0, -1.0
     for line in range(len(lines)):
-        dip = dip_along(scanned, scanned_weights, 0, part, 0, lines[line], counts, curve)
+        dip = dip_along(place, weights, 0, len(place), 0, lines[line], counts, curve)
         if dip > largest:
             best, largest = line, dip
-    return best, dip_along(place, weights, start, stop, 0, lines[best], counts, curve)
+    return best
 
 
 @kernel

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.cluster._axes import LEAST_VARIANCE, N_AXES, covariance, leading_axes, project
-from kmad.cluster._dip import N_BINS, best_halves, dip_along_best, dips_along_features
+from kmad.cluster._dip import N_BINS, best_halves, dip_along, dips_along_features, steepest
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._ties import Ties, dither
 from kmad.cluster._valley import deepest_valleys
 
 # Rows of a cluster that are looked at, evenly over them: their dip is known to a hundredth.
 SAMPLE_ROWS = 1 << 12
+# Rows of these by which a line is chosen.
+LINE_ROWS = 1 << 10
 # Tail of the dip D of n uniform rows, the hardest of all distributions with one mode, for 100 rows and more:
 # log P(sqrt(n) D > t) = DIP_OFFSET - DIP_SLOPE t^2. `python -m benchmarks.calibrate` fits them.
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
@@ -94,7 +96,7 @@ def halve(rows: Floats, weights: Floats) -> Division | None:
     """Two-means of the rows along their principal axes; None where all rows are equal."""
     place = _place(rows, weights)
     cut = np.empty((2, 3))
-    if not best_halves(place, weights, 0, len(rows), cut) > 0:
+    if not best_halves(place, weights, cut) > 0:
         return None
     return _cut(rows, weights, ((place - cut.mean(axis=0)) @ (cut[1] - cut[0]) > 0))
 
@@ -157,13 +159,15 @@ def divide_clusters(
         if smooth is not sample.rows:
             smooth[inside] = dither(sample.rows[inside], ties)
         place[inside] = _place(smooth[inside], sample.weights[inside])
+        every = -(-(stop - start) // LINE_ROWS)
+        few, weights = place[inside][::every].copy(), sample.weights[inside][::every].copy()
         cut = np.empty((2, 3))
-        if best_halves(place, sample.weights, start, stop, cut) > 0:
-            lines[j, 0] = cut[1] - cut[0]
-            _, dips[j, 0] = dip_along_best(place, sample.weights, start, stop, lines[j, :1], counts[j, 0])
-            many = _directions(place[inside], sample.weights[inside])
-            best, dips[j, 1] = dip_along_best(place, sample.weights, start, stop, many, counts[j, 1])
-            lines[j, 1] = many[best]
+        if best_halves(few, weights, cut) > 0:
+            many = _directions(few, weights)
+            lines[j] = cut[1] - cut[0], many[steepest(few, weights, many)]
+            curve = np.empty(N_BINS + 1)
+            for m in range(2):
+                dips[j, m] = dip_along(place, sample.weights, start, stop, 0, lines[j, m], counts[j, m], curve)
 
     threads.map(try_lines, [(j, j + 1) for j in full])
     # Lines that lie close together are hardly more than one: they are worth as many as there are axes.

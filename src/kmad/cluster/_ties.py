@@ -49,11 +49,12 @@ def find_ties(X: NDArray[np.floating[Any]], weights: Floats) -> list[Ties | None
 
 
 def column_ties(column: Floats, weights: Floats) -> Ties | None:
+    # Rows of less than one row's weight are still values that were seen.
+    n_values = 1 + np.count_nonzero(np.diff(np.sort(column)))
+    if n_values <= 1 or n_values > max(len(column), weights.sum()) / 2:
+        return None
     value, at = np.unique(column, return_inverse=True)
     mass = np.bincount(at, weights).astype(np.float64)
-    # Rows of less than one row's weight are still values that were seen.
-    if len(value) <= 1 or len(value) > max(len(column), mass.sum()) / 2:
-        return None
     gaps = np.diff(value)
     # The gaps go on beyond the ends as they came: those of 1, 2, 3 … on a logarithmic scale widen downwards.
     gaps = np.concatenate([_next_gap(gaps[:2]), gaps, _next_gap(gaps[:-3:-1])])

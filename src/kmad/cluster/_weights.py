@@ -9,6 +9,8 @@ Floats = NDArray[np.float64]
 
 # Rows among which repeated ones are looked for, about.
 SAMPLE_ROWS = 1 << 14
+# Rows that are looked through at a time: their images stay in the cache.
+CHUNK = 1 << 15
 # An odd number whose multiples look random in their upper bits (the golden ratio's, D. E. Knuth, 6.4).
 GOLDEN = {8: np.uint64(0x9E3779B97F4A7C15), 4: np.uint32(0x9E3779B9)}
 
@@ -64,8 +66,15 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
     """Total weight of each distinct row; of many rows for some, with all that are equal."""
     n = len(X)
     if n > SAMPLE_ROWS:
-        bits = X.view(f"u{X.itemsize}")[:, feature] * GOLDEN[X.itemsize]
-        chosen = np.flatnonzero(bits < bits.dtype.type(np.iinfo(bits.dtype).max // n * SAMPLE_ROWS))
+        chosen = np.concatenate([start + _some(X[start : start + CHUNK], feature, n) for start in range(0, n, CHUNK)])
         X, weights = X[chosen], weights[chosen] if len(weights) else weights
+    if np.diff(np.sort(X[:, feature])).all():
+        return weights if len(weights) else np.ones(len(X))
     _, at = np.unique(X, axis=0, return_inverse=True)
     return np.bincount(at.ravel(), weights if len(weights) else None).astype(np.float64)
+
+
+def _some(X: NDArray[np.floating[Any]], feature: int, n_rows: int) -> NDArray[np.int64]:
+    """The rows whose value of the feature has an image below SAMPLE_ROWS in n_rows: equal rows all have, or none."""
+    image = X.view(f"u{X.itemsize}")[:, feature] * GOLDEN[X.itemsize]
+    return np.flatnonzero(image < np.iinfo(image.dtype).max // n_rows * SAMPLE_ROWS)
