@@ -125,8 +125,8 @@ def settle_on_cells(
         place, seed = place[order], seed[order]
         assign_cells(*cells[1:], place, REACH, whole, label, near, np.zeros((len(place), 4)))
     final = (place + origin)[:, :q]
-    mass = label_all(X, weights, cell, cells, label, final, grid.frame.n_cells, threads)
-    return Partition(cell, final, mass, seed, n_iter, converged)
+    mass, inertia = label_all(X, weights, cell, cells, label, final, grid.frame.n_cells, threads)
+    return Partition(cell, final, mass, seed, n_iter, converged, inertia)
 
 
 def _fetch(
@@ -140,8 +140,12 @@ def _fetch(
 ) -> Border:
     number = np.full(n_cells, -1, np.int32)
     number[cells.flat[near]] = np.flatnonzero(near)
-    parts = threads.map(lambda start, stop: start + np.flatnonzero(number[cell[start:stop]] >= 0), row_chunks(len(X)))
-    rows = np.concatenate(parts)
+
+    def chunk(start: int, stop: int) -> NDArray[np.int32]:
+        rows = np.empty(stop - start, np.int32)
+        return rows[: fetch_rows(cell, number, start, stop, rows)]
+
+    rows = np.concatenate(threads.map(chunk, row_chunks(len(X))))
     return Border(near.copy(), padded(X[rows]), frozen(weights[rows]) if len(weights) else weights, number[cell[rows]])
 
 
@@ -154,17 +158,17 @@ def label_all(
     centers: Floats,
     n_cells: int,
     threads: Threads,
-) -> Floats:
-    """Overwrite the cell of every row with its label; returns the mass of the clusters."""
+) -> tuple[Floats, float]:
+    """Overwrite the cell of every row with its label; returns the mass of the clusters and the inertia."""
     of_cell = np.empty(n_cells, np.int32)
     of_cell[cells.flat] = label
 
-    def chunk(start: int, stop: int) -> Floats:
+    def chunk(start: int, stop: int) -> tuple[Floats, float]:
         mass = np.zeros(len(centers))
-        label_rows(X, weights, of_cell, centers, start, stop, cell, mass)
-        return mass
+        return mass, label_rows(X, weights, of_cell, centers, start, stop, cell, mass)
 
-    return np.asarray(sum(threads.map(chunk, row_chunks(len(X)))))
+    masses, inertias = zip(*threads.map(chunk, row_chunks(len(X))), strict=True)
+    return np.asarray(sum(masses)), sum(inertias)
 
 
 @kernel
@@ -275,6 +279,23 @@ def assign_border(
 
 
 @kernel
+def fetch_rows(
+    cell,  # (n,) IN
+    number,  # (cells,) IN: below zero for cells that are not wanted
+    start,
+    stop,
+    rows,  # (stop - start,) OUT
+):
+    """List those of the rows start to stop that lie in wanted cells; returns how many there are."""
+    found = 0
+    for i in range(start, stop):
+        rows[found] = i
+        # No branch: whether a cell is wanted cannot be predicted.
+        found += number[cell[i]] >= 0
+    return found
+
+
+@kernel
 def label_rows(
     X,  # (n, q <= 3) IN
     weights,  # (n,) or (0,) IN
@@ -285,20 +306,32 @@ def label_rows(
     cell,  # (n,) INOUT: cell in, label out
     mass,  # (k,) INOUT
 ):
-    """Turn the cell of rows start to stop into their label."""
+    """Turn the cell of rows start to stop into their label; returns the inertia."""
     q = X.shape[1]
     weighted = weights.shape[0] > 0
+    inertia = 0.0
     for i in range(start, stop):
-        own = of_cell[cell[i]]
+        x0 = float(X[i, 0])
+        x1 = float(X[i, 1]) if q > 1 else 0.0
+        x2 = float(X[i, 2]) if q > 2 else 0.0
+        own, least = of_cell[cell[i]], np.inf
         if own < 0:
-            own, least = 0, np.inf
             for j in range(len(centers)):
-                s = (X[i, 0] - centers[j, 0]) ** 2
+                s = (x0 - centers[j, 0]) ** 2
                 if q > 1:
-                    s += (X[i, 1] - centers[j, 1]) ** 2
+                    s += (x1 - centers[j, 1]) ** 2
                 if q > 2:
-                    s += (X[i, 2] - centers[j, 2]) ** 2
+                    s += (x2 - centers[j, 2]) ** 2
                 if s < least:
                     own, least = j, s
+        else:
+            least = (x0 - centers[own, 0]) ** 2
+            if q > 1:
+                least += (x1 - centers[own, 1]) ** 2
+            if q > 2:
+                least += (x2 - centers[own, 2]) ** 2
+        w = weights[i] if weighted else 1.0
         cell[i] = own
-        mass[own] += weights[i] if weighted else 1.0
+        mass[own] += w
+        inertia += w * least
+    return inertia

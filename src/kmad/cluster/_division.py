@@ -86,10 +86,9 @@ def sample_clusters(
     stride = np.where(wanted, np.ceil(count / most), 0.0)
     taken = np.where(wanted, np.ceil(count / np.maximum(stride, 1.0)), 0.0).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(taken)])
-    rows = np.empty(starts[-1], np.int64)
-    take_every(labels, repeats, stride, starts[:-1].copy(), rows)
-    taken_weights = weights[rows] if len(weights) and not counts else np.ones(len(rows))
-    return Sample(X[rows].astype(np.float64), frozen(taken_weights), starts)
+    rows, mass = np.empty((starts[-1], X.shape[1])), np.ones(starts[-1])
+    take_every(X, weights, labels, repeats, stride, starts[:-1].copy(), rows, mass)
+    return Sample(rows, frozen(mass), starts)
 
 
 def halve(rows: Floats, weights: Floats) -> Division | None:
@@ -269,14 +268,17 @@ def count_labels(
 
 @kernel
 def take_every(
+    X,  # (n, d) IN
+    weights,  # (n,) or (0,) IN
     labels,  # (n,) IN
     repeats,  # (n,) or (0,) IN: how many rows each one is
     stride,  # (k,) IN: every how many rows of a cluster one is taken, 0 for none
     at,  # (k,) INOUT: where the next row of each cluster goes
-    rows,  # (m,) OUT
+    rows,  # (m, d) OUT
+    mass,  # (m,) INOUT: the weights of rows that are not repeated
 ):
     """Take the first row of every cluster, and every stride-th after it."""
-    repeated = len(repeats) > 0
+    repeated, weighted = len(repeats) > 0, len(weights) > 0
     wait = np.zeros(len(stride))
     for i in range(len(labels)):
         j = labels[i]
@@ -284,7 +286,10 @@ def take_every(
             continue
         here = repeats[i] if repeated else 1.0
         while wait[j] < here:
-            rows[at[j]] = i
+            for f in range(X.shape[1]):
+                rows[at[j], f] = X[i, f]
+            if weighted and not repeated:
+                mass[at[j]] = weights[i]
             at[j] += 1
             wait[j] += stride[j]
         wait[j] -= here

@@ -183,11 +183,14 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             else:
                 partition, regions = find_clusters(frozen(X[weights > 0]), frozen(weights[weights > 0]), search)
             labels, centers = partition.labels, partition.centers.astype(X.dtype, copy=False)
+            total_inertia = partition.inertia
             if len(labels) < len(X) or centers.dtype != partition.centers.dtype:
                 # Rows without weight have no label yet, and rounding may have moved a centre past a row.
                 labels = np.full(len(X), -1, np.int32)
                 assign(X, centers.astype(np.float64, copy=False), labels, threads)
-            total_inertia = inertia(X, weights, labels, centers.astype(np.float64, copy=False), threads)
+                total_inertia = None
+            if total_inertia is None:
+                total_inertia = inertia(X, weights, labels, centers.astype(np.float64, copy=False), threads)
         self._warn(partition, search)
         self.cluster_centers_ = centers
         self.labels_ = labels

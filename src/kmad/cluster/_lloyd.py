@@ -26,6 +26,7 @@ class Partition(NamedTuple):
     seed: NDArray[np.int64]  # (k,) which of the centres it was started from each came from
     n_iter: int
     converged: bool
+    inertia: float | None = None  # None where it takes a pass over the rows
 
 
 def by_falling_mass(centers: Floats, mass: Floats) -> NDArray[np.int64]:

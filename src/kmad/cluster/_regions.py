@@ -103,11 +103,15 @@ def _frame(X: Rows, weights: Floats, lens: Lens) -> Frame:
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
     """The regions of a view, those that one bandwidth cannot resolve replaced by the regions inside them."""
     scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, view)
-    leaves, region = _paint(grid.frame, scales, _roots(scales))
-    regions = _describe(grid, scales, leaves, region)
+    roots = _roots(scales)
+    occupied = np.flatnonzero(grid.mass)
+    leaves, region = _paint(grid.frame, scales, roots, occupied)
+    regions = _describe(grid, scales, leaves, occupied, region)
     own = view.holds(regions.peak)
-    unresolved = own & _unresolved(grid, region, len(leaves), lens.floor)
+    unresolved = own & _unresolved(grid, occupied, region, len(leaves), lens.floor)
     found = [regions.take(own & ~unresolved)]
+    if unresolved.any():
+        _, region = _paint(grid.frame, scales, roots, np.arange(grid.frame.n_cells))
     for r in np.flatnonzero(unresolved):
         inside = _look_inside(X, weights, cell, grid, region, int(r), lens, view.share)
         found.append(inside if inside is not None else regions.take(np.array([r])))
@@ -206,8 +210,10 @@ def _excess(scales: list[Scale], spot: Spot) -> float:
     return float(landscape.prominence[spot.region]) - landscape.threshold
 
 
-def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[Spot], NDArray[np.int32]]:
-    """The undivided regions, and which of them each cell of the finest grid belongs to, -1 for none.
+def _paint(
+    frame: Frame, scales: list[Scale], roots: list[Node], cells: NDArray[np.int64]
+) -> tuple[list[Spot], NDArray[np.int32]]:
+    """The undivided regions, and which of them each of these cells of the finest grid belongs to, -1 for none.
 
     What a finer scale shows takes nothing from an undivided region that a coarser one shows.
     """
@@ -215,7 +221,8 @@ def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[S
     for node in nodes:  # grows as it goes
         nodes += node.parts
     divided = np.array([bool(node.parts) for node in nodes] + [True])  # the last for no region at all
-    owner = np.full(frame.n_cells, -1, np.int32)
+    place = [f + index for f, index in zip(frame.first, np.unravel_index(cells, frame.shape), strict=True)]
+    owner = np.full(len(cells), -1, np.int32)
     for s in sorted({node.outermost.scale for node in nodes}, reverse=True):
         coarse, landscape = scales[s]
         number = np.full(len(landscape.peak) + 1, -1, np.int32)
@@ -223,11 +230,8 @@ def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[S
             if node.outermost.scale == s:
                 number[node.outermost.region] = i
         ratio = np.rint(coarse.width / frame.width).astype(np.int64)
-        axes = [
-            (first + np.arange(n)) // r - coarse_first
-            for first, n, r, coarse_first in zip(frame.first, frame.shape, ratio, coarse.first, strict=True)
-        ]
-        painted = number[landscape.region.reshape(coarse.shape)[np.ix_(*axes)]].ravel()
+        index = tuple(at // r - first for at, r, first in zip(place, ratio, coarse.first, strict=True))
+        painted = number[landscape.region.reshape(coarse.shape)[index]]
         owner = np.where((painted >= 0) & divided[owner], painted, owner)
     leaves = [i for i, node in enumerate(nodes) if not node.parts]
     leaf = np.full(len(nodes) + 1, -1, np.int32)
@@ -235,11 +239,13 @@ def _paint(frame: Frame, scales: list[Scale], roots: list[Node]) -> tuple[list[S
     return [nodes[i].clearest for i in leaves], leaf[owner]
 
 
-def _describe(grid: Grid, scales: list[Scale], leaves: list[Spot], region: NDArray[np.int32]) -> Regions:
+def _describe(
+    grid: Grid, scales: list[Scale], leaves: list[Spot], cells: NDArray[np.int64], region: NDArray[np.int32]
+) -> Regions:
     n_axes = len(grid.frame.shape)
     number = region + 1  # bincount takes no negative numbers
-    size = np.asarray(np.bincount(number, grid.mass, len(leaves) + 1)[1:], np.float64)
-    sums = [np.bincount(number, grid.sums[:, f], len(leaves) + 1)[1:] for f in range(n_axes)]
+    size = np.asarray(np.bincount(number, grid.mass[cells], len(leaves) + 1)[1:], np.float64)
+    sums = [np.bincount(number, grid.sums[cells, f], len(leaves) + 1)[1:] for f in range(n_axes)]
     peak = [scales[s].frame.middle(scales[s].landscape.peak[[r]])[0] for s, r in leaves]
     return Regions(
         size,
@@ -256,16 +262,18 @@ def _describe(grid: Grid, scales: list[Scale], leaves: list[Spot], region: NDArr
     )
 
 
-def _unresolved(grid: Grid, region: NDArray[np.int32], n_leaves: int, floor: Floats) -> NDArray[np.bool_]:
+def _unresolved(
+    grid: Grid, cells: NDArray[np.int64], region: NDArray[np.int32], n_leaves: int, floor: Floats
+) -> NDArray[np.bool_]:
     """Leaves that are only a few cells wide along some axis, (n_leaves,)."""
     frame = grid.frame
     unresolved = np.zeros(n_leaves, bool)
-    rest = region >= 0
+    cells, region = cells[region >= 0], region[region >= 0]
     for f, n in enumerate(frame.shape):
         if n == 1 or frame.width[f] * SIGMAS[0] <= floor[f]:
             continue
-        along = np.arange(frame.n_cells) // int(np.prod(frame.shape[f + 1 :])) % n
-        marginal = np.bincount(region[rest] * np.int64(n) + along[rest], grid.mass[rest], n_leaves * n)
+        along = cells // int(np.prod(frame.shape[f + 1 :])) % n
+        marginal = np.bincount(region * np.int64(n) + along, grid.mass[cells], n_leaves * n)
         marginal = marginal.reshape(n_leaves, n)
         # For a normal density of standard deviation s the sum of squares is 1 / (2 sqrt(pi) s); tails hardly matter.
         squares = np.maximum((marginal**2).sum(axis=1), np.finfo(float).tiny)

@@ -86,6 +86,8 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
             regions = joined([among._replace(center=partition.centers), regions.take(~large)])
             known = np.append(known, np.zeros(len(regions.size) - len(known), bool))
         partition, regions = _look_again(ground, regions, known, search)
+    if partition.inertia is not None:
+        partition = partition._replace(inertia=worth.unit * partition.inertia)
     return Found(partition, regions._replace(size=regions.size * worth.unit))
 
 
@@ -201,7 +203,9 @@ def _reach(ground: Ground, centers: Floats, mass: Floats, n_clusters: int, searc
         if len(partition.centers) == n_clusters:
             return partition._replace(n_iter=n_iter)
         # A division lowers the inertia, even where a cluster loses all its rows to the others while they settle.
-        left = inertia(ground.X, ground.weights, partition.labels, partition.centers, search.threads)
+        left = partition.inertia
+        if left is None:
+            left = inertia(ground.X, ground.weights, partition.labels, partition.centers, search.threads)
         if not left < least:
             return partition._replace(n_iter=n_iter)
         least = left
