@@ -1,7 +1,7 @@
 """Run a GIL-free kernel over fixed chunks of rows on a pool of threads, results in order."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,9 +15,9 @@ CHUNK_ROWS = 1 << 16
 MAX_CHUNKS = 8
 
 
-def row_chunks(n_rows: int) -> list[tuple[int, int]]:
+def row_chunks(n_rows: int, most: int = MAX_CHUNKS) -> list[tuple[int, int]]:
     """The row ranges that work is cut into: they depend on the number of rows, never on that of threads."""
-    n_chunks = max(1, min(MAX_CHUNKS, n_rows // CHUNK_ROWS))
+    n_chunks = max(1, min(most, n_rows // CHUNK_ROWS))
     edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
     return list(pairwise(edges))
 
@@ -39,10 +39,28 @@ class Threads:
             self._pool.shutdown()
 
     def map(self, task: Callable[[int, int], T], chunks: Iterable[tuple[int, int]]) -> list[T]:
-        """`task(start, stop)` for every chunk; the results stand in the order of the chunks."""
+        """`task(start, stop)` for every chunk; the results stand in the order of the chunks.
+
+        The calling thread works along: a task for each chunk, handed to the pool, would wait longer than it takes.
+        """
         chunks = list(chunks)
-        if self._n_threads == 1 or len(chunks) == 1:
+        n_threads = min(self._n_threads, len(chunks))
+        if n_threads <= 1:
             return [task(start, stop) for start, stop in chunks]
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._n_threads)
-        return list(self._pool.map(lambda chunk: task(*chunk), chunks))
+            self._pool = ThreadPoolExecutor(self._n_threads - 1)
+        results: dict[int, T] = {}
+        waiting = iter(range(len(chunks)))
+
+        def work() -> None:
+            for c in waiting:
+                results[c] = task(*chunks[c])
+
+        helpers = [self._pool.submit(work) for _ in range(n_threads - 1)]
+        try:
+            work()
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+        return [results[c] for c in range(len(chunks))]

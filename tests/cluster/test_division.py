@@ -7,6 +7,7 @@ from tests import reference
 from tests.asserts import rows
 from tests.strategies import tables
 
+from kmad import _threads
 from kmad._threads import Threads
 from kmad.cluster._dip import dip_along
 from kmad.cluster._division import (
@@ -25,9 +26,14 @@ from kmad.cluster._ties import find_ties
 NO_WEIGHTS = np.empty(0)
 
 
+def sampled(*arguments, n_jobs=1, **keywords):
+    with Threads(n_jobs) as threads:
+        return sample_clusters(*arguments[:4], threads, *arguments[4:], **keywords)
+
+
 def clusters_of(*parts, weights=NO_WEIGHTS):
     labels = np.repeat(np.arange(len(parts), dtype=np.int32), list(map(len, parts)))
-    return sample_clusters(np.concatenate(parts), weights, labels, np.ones(len(parts), bool))
+    return sampled(np.concatenate(parts), weights, labels, np.ones(len(parts), bool))
 
 
 def divided(*parts, ties=None, significance=0.01):
@@ -48,7 +54,7 @@ def test_sample_takes_every_so_many_rows_of_the_wanted_clusters(data, n, most):
     wanted = np.array(data.draw(st.tuples(*[st.booleans()] * 4)))
     X = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
     weights = data.draw(st.sampled_from([NO_WEIGHTS, 1.0 + np.arange(n)]))
-    sample = sample_clusters(X, weights, labels, wanted, most)
+    sample = sampled(X, weights, labels, wanted, most)
     assert sample.rows.dtype == np.float64
     for j in range(4):
         own = np.flatnonzero(labels == j) if wanted[j] else np.empty(0, int)
@@ -65,9 +71,22 @@ def test_sample_of_counts_is_that_of_repeated_rows(data, n, most):
     wanted = np.array(data.draw(st.tuples(*[st.booleans()] * 4)))
     counts = data.draw(arrays(np.int64, n, elements=st.integers(1, 5)))
     X = np.arange(n, dtype=float)[:, None]
-    counted = sample_clusters(X, counts.astype(float), labels, wanted, most, counts=True)
-    repeated = sample_clusters(np.repeat(X, counts, axis=0), NO_WEIGHTS, np.repeat(labels, counts), wanted, most)
+    counted = sampled(X, counts.astype(float), labels, wanted, most, counts=True)
+    repeated = sampled(np.repeat(X, counts, axis=0), NO_WEIGHTS, np.repeat(labels, counts), wanted, most)
     assert all(np.array_equal(*pair) for pair in zip(counted, repeated, strict=True))
+
+
+def test_sample_does_not_depend_on_the_threads(monkeypatch):
+    monkeypatch.setattr(_threads, "CHUNK_ROWS", 100)
+    rng = np.random.default_rng(0)
+    X, labels, wanted = rng.normal(size=(730, 2)), rng.integers(0, 4, 730).astype(np.int32), np.arange(4) != 2
+    for weights in (NO_WEIGHTS, rng.integers(1, 9, 730).astype(float)):
+        for most in (7, 1000):
+            many = sampled(X, weights, labels, wanted, most, n_jobs=2, counts=len(weights) > 0)
+            monkeypatch.setattr(_threads, "CHUNK_ROWS", 1000)
+            one = sampled(X, weights, labels, wanted, most, counts=len(weights) > 0)
+            monkeypatch.setattr(_threads, "CHUNK_ROWS", 100)
+            assert all(np.array_equal(*pair) for pair in zip(many, one, strict=True))
 
 
 @given(X=tables(rows=st.integers(1, 20)))
@@ -205,7 +224,7 @@ def test_division_leaves_equal_and_unwanted_rows_whole():
     equal, split = np.full((20, 4), 3.0), two_modes(rng, 90, 4)
     assert sorted(divided(equal, split)) == [1]
     labels = np.repeat([0, 1], [20, 90]).astype(np.int32)
-    sample = sample_clusters(np.concatenate([equal, split]), NO_WEIGHTS, labels, np.array([True, False]))
+    sample = sampled(np.concatenate([equal, split]), NO_WEIGHTS, labels, np.array([True, False]))
     with Threads(1) as threads:
         assert divide_clusters(sample, [None] * 4, 0.01, threads) == {}
 

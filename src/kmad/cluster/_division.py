@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad._threads import Threads
+from kmad._threads import Threads, row_chunks
 from kmad.cluster._axes import LEAST_VARIANCE, N_AXES, covariance, leading_axes, project
 from kmad.cluster._dip import N_BINS, best_halves, dip_along, dips_along_features, steepest
 from kmad.cluster._grid import Floats, Rows
@@ -72,6 +72,7 @@ def sample_clusters(
     weights: Floats,
     labels: NDArray[np.int32],
     wanted: NDArray[np.bool_],
+    threads: Threads,
     most: int = SAMPLE_ROWS,
     *,
     counts: bool = False,
@@ -81,13 +82,26 @@ def sample_clusters(
     Weights that are counts are repeated rows, and the sample is one of those: each of its rows weighs one.
     """
     repeats = weights if counts else np.empty(0)
-    count = np.zeros(len(wanted))
-    count_labels(labels, repeats, count)
-    stride = np.where(wanted, np.ceil(count / most), 0.0)
-    taken = np.where(wanted, np.ceil(count / np.maximum(stride, 1.0)), 0.0).astype(np.int64)
-    starts = np.concatenate([[0], np.cumsum(taken)])
+    chunks = row_chunks(len(X))
+
+    def count(start: int, stop: int) -> Floats:
+        found = np.zeros(len(wanted))
+        count_labels(labels, repeats, start, stop, found)
+        return found
+
+    seen = np.cumsum([np.zeros(len(wanted)), *threads.map(count, chunks)], axis=0)
+    stride = np.where(wanted, np.ceil(seen[-1] / most), 0.0)
+    taken = np.ceil(seen / np.where(wanted, np.maximum(stride, 1.0), np.inf)).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(taken[-1])])
     rows, mass = np.empty((starts[-1], X.shape[1])), np.ones(starts[-1])
-    take_every(X, weights, labels, repeats, stride, starts[:-1].copy(), rows, mass)
+    before = {start: c for c, (start, _) in enumerate(chunks)}
+
+    def take(start: int, stop: int) -> None:
+        at = starts[:-1] + taken[before[start]]
+        wait = taken[before[start]] * stride - seen[before[start]]
+        take_every(X, weights, labels, repeats, stride, start, stop, wait, at, rows, mass)
+
+    threads.map(take, chunks)
     return Sample(rows, frozen(mass), starts)
 
 
@@ -258,11 +272,13 @@ def _cut(rows: Floats, weights: Floats, upper: NDArray[np.bool_]) -> Division | 
 def count_labels(
     labels,  # (n,) IN
     repeats,  # (n,) or (0,) IN: how many rows each one is
+    start,
+    stop,
     count,  # (k,) INOUT
 ):
-    """Count the rows of every cluster."""
+    """Count the rows start to stop of every cluster."""
     repeated = len(repeats) > 0
-    for i in range(len(labels)):
+    for i in range(start, stop):
         count[labels[i]] += repeats[i] if repeated else 1.0
 
 
@@ -273,14 +289,16 @@ def take_every(
     labels,  # (n,) IN
     repeats,  # (n,) or (0,) IN: how many rows each one is
     stride,  # (k,) IN: every how many rows of a cluster one is taken, 0 for none
+    start,
+    stop,
+    wait,  # (k,) INOUT: how many rows of each cluster come before the next that is taken
     at,  # (k,) INOUT: where the next row of each cluster goes
     rows,  # (m, d) OUT
     mass,  # (m,) INOUT: the weights of rows that are not repeated
 ):
-    """Take the first row of every cluster, and every stride-th after it."""
+    """Take every stride-th row of every cluster from start to stop."""
     repeated, weighted = len(repeats) > 0, len(weights) > 0
-    wait = np.zeros(len(stride))
-    for i in range(len(labels)):
+    for i in range(start, stop):
         j = labels[i]
         if stride[j] == 0.0:
             continue

@@ -14,6 +14,8 @@ Rows = NDArray[np.floating[Any]]
 # Cells of the finest grid, by number of axes: tables of this size stay in the processor's second cache.
 MAX_CELLS = {1: 1 << 12, 2: 1 << 16, 3: 1 << 17}
 MAX_CELLS_PER_AXIS = 1 << 12
+# Tables of cells that are filled side by side and added up: filling them with zeros takes its time.
+MAX_TABLES = 4
 # Few rows cannot show detail that needs more cells than this many a row.
 CELLS_PER_ROW = 16
 MIN_CELLS = 1 << 9
@@ -114,7 +116,7 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
         kernel_of(X, weights, start, stop, origin, inverse, shape, cell, table)
         return table
 
-    tables = threads.map(bin_chunk, row_chunks(len(X)))
+    tables = threads.map(bin_chunk, row_chunks(len(X), MAX_TABLES))
     total = tables[0]
     for table in tables[1:]:
         total += table

@@ -150,6 +150,10 @@ def _again(ground: Ground, search: Search) -> None:
         summarise(ground.X, ground.weights, ground.grid.frame, ground.labels, search.threads)
 
 
+def _sample(ground: Ground, partition: Partition, wanted: NDArray[np.bool_], search: Search) -> Sample:
+    return sample_clusters(ground.X, ground.weights, partition.labels, wanted, search.threads, counts=ground.counts)
+
+
 def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], search: Search) -> Found:
     """Settle, and divide clusters of more than one mode, until every cluster has one.
 
@@ -170,7 +174,7 @@ def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], sear
         keys = [mean.tobytes() + mass.tobytes() for mean, mass in zip(offset, partition.mass, strict=True)]
         looked_at.update(key for j, key in enumerate(keys) if known[j])
         wanted = np.array([key not in looked_at for key in keys])
-        sample = sample_clusters(ground.X, ground.weights, partition.labels, wanted, counts=ground.counts)
+        sample = _sample(ground, partition, wanted, search)
         found = divide_clusters(sample, ground.ties, significance, search.threads)
         looked_at.update(key for j, key in enumerate(keys) if j not in found)
         # A small mode may be rows that a neighbour of several modes pushed over the border: first the neighbour.
@@ -209,22 +213,20 @@ def _reach(ground: Ground, centers: Floats, mass: Floats, n_clusters: int, searc
         if not left < least:
             return partition._replace(n_iter=n_iter)
         least = left
-        centers, mass = _split(ground, partition, n_clusters)
+        centers, mass = _split(ground, partition, n_clusters, search)
         _again(ground, search)
 
 
-def _split(ground: Ground, partition: Partition, n_clusters: int) -> tuple[Floats, Floats]:
+def _split(ground: Ground, partition: Partition, n_clusters: int, search: Search) -> tuple[Floats, Floats]:
     """Centres and masses after cutting in two, as often as needed, the cluster whose cut lowers the inertia most."""
     k = len(partition.centers)
     every = np.ones(k, bool)
-    sample = sample_clusters(ground.X, ground.weights, partition.labels, every, counts=ground.counts)
-    centers, masses = _cut_up(sample, partition, n_clusters)
+    centers, masses = _cut_up(_sample(ground, partition, every, search), partition, n_clusters)
     if len(centers) > k:
         return centers, masses
     # A row that differs from all others of its cluster may be one that a sample misses.
-    return _cut_up(
-        sample_clusters(ground.X, ground.weights, partition.labels, every, len(ground.X)), partition, n_clusters
-    )
+    rows = sample_clusters(ground.X, ground.weights, partition.labels, every, search.threads, len(ground.X))
+    return _cut_up(rows, partition, n_clusters)
 
 
 def _cut_up(sample: Sample, partition: Partition, n_clusters: int) -> tuple[Floats, Floats]:
