@@ -22,6 +22,7 @@ from kmad.cluster._division import (
     sample_clusters,
 )
 from kmad.cluster._ties import find_ties
+from kmad.cluster._valley import deepest_valleys
 
 NO_WEIGHTS = np.empty(0)
 
@@ -229,12 +230,14 @@ def test_division_leaves_equal_and_unwanted_rows_whole():
         assert divide_clusters(sample, [None] * 4, 0.01, threads) == {}
 
 
-def test_division_needs_the_weight_of_a_row_on_either_side():
+def test_division_without_a_valley_is_in_the_middle():
     part = np.repeat([[0.0], [1.0]], 4, axis=0)
-    for weight, n_divided in ((0.24, 0), (2.0, 1)):
-        sample = clusters_of(part, weights=np.full(8, weight))
-        with Threads(1) as threads:
-            assert len(divide_clusters(sample, [None], 0.99, threads)) == n_divided
+    sample = clusters_of(part, weights=np.full(8, 0.24))
+    assert deepest_valleys(np.bincount([0, 511], [0.96, 0.96])[None], 0.01).prominence[0] == 0
+    with Threads(1) as threads:
+        ((division, by_dip, *_),) = divide_clusters(sample, [None], 0.99, threads).values()
+    assert by_dip
+    assert division.mass == pytest.approx([0.96, 0.96])
 
 
 def test_cut_needs_rows_on_either_side():

@@ -198,10 +198,10 @@ def divide_clusters(
             f = int(np.argmax(of_features[j].margin))
             if of_features[j].margin[f] > modes.margin[m]:
                 modes, m, along = of_features[j], f, smooth[inside, f]
-        if modes.margin[m] > 0:
-            division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
-            if division is not None:
-                found[j] = Finding(division, bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
+        if modes.margin[m] <= 0:
+            continue
+        if (division := _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])) is not None:
+            found[j] = Finding(division, bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
     return found
 
 

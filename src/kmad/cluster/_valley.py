@@ -4,15 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmad.cluster._landscape import (
-    FEW_CELLS,
-    SIGMAS,
-    Floats,
-    effective_counts,
-    prominence_threshold,
-    row_floor,
-    stabilise,
-)
+from kmad._jit import kernel
+from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Floats, gaussian_taps, prominence_threshold, row_floor
 
 
 class Valleys(NamedTuple):
@@ -24,39 +17,77 @@ class Valleys(NamedTuple):
 
 
 def deepest_valleys(counts: Floats, significance: float) -> Valleys:
-    """Find where the second most prominent peak of each line (m, bins) stands out most.
+    """Find where the second most prominent peak of each line (m, bins) stands out most."""
+    m, n = counts.shape
+    taps = np.zeros((len(SIGMAS), len(gaussian_taps(SIGMAS[-1]))))
+    for s, sigma in enumerate(SIGMAS):
+        weights = gaussian_taps(float(sigma))
+        # So scaled, they turn a mass into the Poisson count that has its relative error.
+        taps[s, : len(weights)] = weights / (2 * (weights**2).sum() - weights[0] ** 2)
+    # The threshold depends on how many bins are occupied, and that is a number of bins.
+    resolvable = np.maximum(1.0, np.arange(n + 1) / (np.sqrt(2 * np.pi) * SIGMAS[:, None]))
+    thresholds = prominence_threshold(1, resolvable, significance)
+    found = np.empty((m, 3))
+    find_valleys(counts, taps, thresholds, row_floor(1), FEW_CELLS, found)
+    return Valleys(*found.T)
+
+
+@kernel
+def find_valleys(
+    counts,  # (m, bins) IN
+    taps,  # (s, reach) IN: halves of the smoothing kernels, from the middle outwards
+    thresholds,  # (s, bins + 1) IN: by the number of occupied bins
+    floor,
+    few,
+    found,  # (m, 3) OUT: prominence, threshold and place in bins of the deepest valley of each line
+):
+    """Smooth every line, join its bins two by two and smooth again, and keep the valley furthest above its threshold.
 
     On a line the lower of the highest peaks on either side of a place, less the height there, is the prominence of
     the second most prominent peak where it is largest.
     """
-    m, n = counts.shape
-    best = Valleys(np.zeros(m), np.full(m, np.inf), np.zeros(m))
-    while True:
-        for sigma in SIGMAS:
-            best = _clearer(best, _valleys(counts, float(sigma), counts.shape[1] / n, significance))
-        if counts.shape[1] <= FEW_CELLS:
-            return best
-        counts = counts.reshape(m, -1, 2).sum(axis=2)
-
-
-def _valleys(counts: Floats, sigma: float, scale: float, significance: float) -> Valleys:
-    """The valleys at one bandwidth."""
-    count = effective_counts(counts[None], np.array([0.0, 0.0, sigma]))[0]
-    height = stabilise(np.maximum(count, row_floor(1)))
-    left = np.maximum.accumulate(height, axis=1)
-    right = np.maximum.accumulate(height[:, ::-1], axis=1)[:, ::-1]
-    depth = np.minimum(left, right) - height
-    prominence = depth.max(axis=1)
-    # The bottom may be a plain: its middle.
-    bottom = depth == prominence[:, None]
-    first = bottom.argmax(axis=1)
-    after = (~bottom & (np.arange(counts.shape[1]) > first[:, None])).argmax(axis=1)
-    occupied = np.count_nonzero(count >= 0.5, axis=1)
-    resolvable = np.maximum(1.0, occupied / (np.sqrt(2 * np.pi) * sigma))
-    return Valleys(prominence, prominence_threshold(1, resolvable, significance), (first + after) / 2 / scale)
-
-
-def _clearer(a: Valleys, b: Valleys) -> Valleys:
-    """Of two valleys in each line the one that stands further above its threshold."""
-    first = a.prominence - a.threshold >= b.prominence - b.threshold
-    return Valleys(*(np.where(first, *pair) for pair in zip(a, b, strict=True)))
+    n_bins = counts.shape[1]
+    mass, height, right = np.empty(n_bins), np.empty(n_bins), np.empty(n_bins)
+    for line in range(len(counts)):
+        n = n_bins
+        for b in range(n):
+            mass[b] = counts[line, b]
+        clearest = -np.inf
+        while True:
+            for s in range(len(taps)):
+                for b in range(n):
+                    height[b] = taps[s, 0] * mass[b]
+                for k in range(1, min(taps.shape[1], n)):
+                    t = taps[s, k]
+                    for b in range(n - k):
+                        height[b + k] += t * mass[b]
+                    for b in range(n - k):
+                        height[b] += t * mass[b + k]
+                occupied = 0
+                for b in range(n):
+                    occupied += height[b] >= 0.5
+                    # Anscombe's square root: a Poisson count becomes a number of variance one.
+                    height[b] = 2.0 * np.sqrt(max(height[b], floor) + 0.375)
+                highest = height[n - 1]
+                for b in range(n - 1, -1, -1):
+                    highest = max(highest, height[b])
+                    right[b] = highest
+                highest, prominence, first, after = height[0], -1.0, 0, 0
+                for b in range(n):
+                    highest = max(highest, height[b])
+                    depth = min(highest, right[b]) - height[b]
+                    if depth > prominence:
+                        prominence, first, after = depth, b, b + 1
+                    elif depth == prominence and after == b:
+                        after = b + 1  # the bottom is a plain: its middle
+                margin = prominence - thresholds[s, occupied]
+                if margin > clearest:
+                    clearest = margin
+                    found[line, 0] = prominence
+                    found[line, 1] = thresholds[s, occupied]
+                    found[line, 2] = (first + after) / 2 * (n_bins / n)
+            if n <= few:
+                break
+            n //= 2
+            for b in range(n):
+                mass[b] = mass[2 * b] + mass[2 * b + 1]
