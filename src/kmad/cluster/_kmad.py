@@ -163,7 +163,8 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             Ignored.
 
         sample_weight : array-like of shape (n_samples,), optional
-            A row of weight w counts as w rows, in the density as in the means; one of weight 0 only gets a label.
+            A row of weight w counts as w rows in the means, and in the density for its part of the rows that all are
+            worth: see the guide. One of weight 0 only gets a label.
 
         Returns
         -------
