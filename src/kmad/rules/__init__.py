@@ -1,0 +1,5 @@
+"""Rules: what is bought together."""
+
+from kmad.rules._itemsets import Itemsets
+
+__all__ = ["Itemsets"]
