@@ -48,9 +48,10 @@ class Rules:
     """Association rules, held as arrays.
 
     `association_rules` returns it. A rule is three numbers of itemsets: its antecedent, its consequent, and the union
-    of both. Every measure is an array with one entry for each rule, computed when it is first asked for: ``rules.lift``,
-    or ``rules.measure("lift")``; the user guide lists them. Indexing with a number gives a `Rule`, with a
-    slice, a boolean mask or an array of numbers again `Rules`: ``rules[rules.lift > 2]``. Iterating gives each `Rule`.
+    of both. Every measure is an array with one entry for each rule, computed when it is first asked for:
+    ``rules.lift``, or ``rules.measure("lift")``; the user guide lists them. Indexing with a number gives a `Rule`, with
+    a slice, a boolean mask or an array of numbers again `Rules`: ``rules[rules.lift > 2]``. Iterating gives each
+    `Rule`.
 
     Parameters
     ----------
