@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,21 +96,49 @@ def test_recommendations_are_the_same_for_any_number_of_threads(combine, monkeyp
     rng = np.random.default_rng(0)
     baskets = [np.flatnonzero(row).tolist() for row in rng.random((rows(300, 40), 8)) < 0.4]
     itemsets = reference.itemsets_of(baskets)
-    offsets = np.concatenate([[0], np.cumsum([len(basket) for basket in baskets])])
-    # The names are the items in order of their first appearance.
-    ids = {label: j for j, label in enumerate(itemsets.labels.tolist())}
-    items = np.array([j for basket in baskets for j in sorted(map(ids.__getitem__, basket))], np.int32)
     one, four = (
-        association_rules(itemsets, min_confidence=0.2, n_jobs=n_jobs)._recommend(
-            items, offsets, 3, "confidence", combine, range(len(baskets))
-        )
+        association_rules(itemsets, min_confidence=0.2, n_jobs=n_jobs).recommend_many(baskets, n=3, combine=combine)
         for n_jobs in (1, 4)
     )
     for name in ("items", "scores", "rules"):
         np.testing.assert_array_equal(getattr(one, name), getattr(four, name))
     rules = association_rules(itemsets, min_confidence=0.2)
-    for found, basket in zip(four, baskets, strict=True):
-        assert found == rules.recommend(basket, n=3, combine=combine)
+    assert len(four) == len(baskets)
+    assert list(four) == [rules.recommend(basket, n=3, combine=combine) for basket in baskets]
+    # The order of a basket's items does not matter, nor how often each is named.
+    turned = [basket[::-1] + basket for basket in baskets]
+    assert list(rules.recommend_many(turned, n=3, combine=combine)) == list(four)
+
+
+def test_recommendations_take_every_kind_of_baskets():
+    rules = association_rules(reference.itemsets_of(GROCERIES), min_confidence=0.3)
+    baskets = [["bread"], ["wine", "tea"], [], ["butter", "jam"]]
+    expected = [rules.recommend(basket) for basket in baskets]
+    assert list(rules.recommend_many(baskets)) == expected
+    items = ["wine", *rules.itemsets.labels.tolist()]
+    one_hot = np.array([[item in basket for item in items] for basket in baskets])
+    assert list(rules.recommend_many(pd.DataFrame(one_hot, columns=items))) == expected
+    long = [(number, item) for number, basket in zip("wxyz", baskets, strict=True) for item in basket]
+    for library in (pd, pl):
+        table = library.DataFrame({"who": [who for who, _ in long], "what": [what for _, what in long]})
+        found = rules.recommend_many(table, basket="who", item="what")
+        assert list(found) == [offers for offers in expected if offers]
+        assert isinstance(found.to_frame(), library.DataFrame)
+        assert found.to_frame()["basket"].to_list()[:2] == ["w", "w"]
+        assert found.to_frame()["item"].to_list() == [item for offers in expected for item, _, _ in offers]
+
+
+def test_recommendations_become_a_table():
+    rules = association_rules(reference.itemsets_of(GROCERIES), min_confidence=0.3)
+    found = rules.recommend_many([["bread"], ["wine"], ["jam"]], n=2)
+    assert repr(found) == "<Recommendations: 4 for 3 baskets>"
+    table = found.to_frame()
+    assert list(table.columns) == ["basket", "item", "score", "rule"]
+    assert table["basket"].tolist() == [0, 0, 2, 2]
+    assert table["item"].tolist() == [item for offers in found for item, _, _ in offers]
+    np.testing.assert_array_equal(table["score"], rules.confidence[table["rule"]])
+    assert found.to_frame(backend="pyarrow").num_rows == 4
+    assert rules.recommend_many([]).to_frame().shape == (0, 4)
 
 
 @pytest.mark.parametrize(

@@ -300,8 +300,8 @@ def test_table_is_of_the_kind_of_the_baskets(backend, kind):
 
 
 def test_table_needs_its_library(itemsets, monkeypatch):
-    monkeypatch.setattr("kmad.rules._rules.find_spec", lambda _: None)
-    with pytest.raises(ImportError, match="a table of rules needs pandas"):
+    monkeypatch.setattr("kmad.rules._recommend.find_spec", lambda _: None)
+    with pytest.raises(ImportError, match="a table needs pandas, which is not installed"):
         association_rules(itemsets).to_frame()
 
 

@@ -1,9 +1,11 @@
 """What to offer to someone with a basket: the rules that apply to it, looked up fast."""
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,6 +86,42 @@ class Recommendations:
     def __iter__(self) -> Iterator[list[Recommendation]]:
         return (self[i] for i in range(len(self)))
 
+    def to_frame(self, *, backend: str | None = None) -> Any:
+        """A table with one row for each offer: the columns ``basket``, ``item``, ``score`` and ``rule``.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars", "pyarrow"} or None, default=None
+            Kind of table. None is that of the baskets, and pandas where those were no table.
+
+        Returns
+        -------
+        DataFrame or Table
+            Basket after basket, the best offer of each first. Baskets without any are not there.
+
+        Raises
+        ------
+        ImportError
+            When the library of that kind of table is not installed.
+        """
+        there = self.items >= 0
+        which, _ = np.nonzero(there)
+        columns = {
+            "basket": [self.names[i] for i in which.tolist()],
+            "item": self.labels[self.items[there]].tolist(),
+            "score": self.scores[there],
+            "rule": self.rules[there],
+        }
+        return make_table(columns, backend or self.backend)
+
+
+def make_table(columns: dict[str, Any], backend: str | None) -> Any:
+    """A table of the kind wanted; None is pandas."""
+    wanted: Any = backend or "pandas"
+    if find_spec(wanted) is None:
+        raise ImportError(f"a table needs {wanted}, which is not installed: install it, or give another backend.")
+    return nw.from_dict(columns, backend=wanted).to_native()
+
 
 class Offers(NamedTuple):
     """What the rules of each antecedent offer, and where to look for the antecedents; arrays are read-only."""
@@ -143,9 +181,9 @@ def _key(itemsets: Itemsets, antecedents: NDArray[np.intp]) -> tuple[NDArray[np.
 
 
 def recommend(
-    offers: Offers, items: Ids, offsets: NDArray[np.int64], n: int, threads: Threads, *, summing: bool
+    offers: Offers, items: NDArray[np.int64], offsets: NDArray[np.int64], n: int, threads: Threads, *, summing: bool
 ) -> tuple[Ids, Floats, NDArray[np.int64]]:
-    """Items, scores and rules, (n_baskets, n) each, for baskets of distinct items."""
+    """Items, scores and rules, (n_baskets, n) each; items of -1 are skipped, repeated ones count once."""
     n_baskets = len(offsets) - 1
     best = np.full((n_baskets, n), -1, np.int32)
     score, rank = np.full((n_baskets, n), np.nan), np.full((n_baskets, n), -1, np.int64)
@@ -219,7 +257,7 @@ def serve(
     item,  # (n_offers,) IN
     offered,  # (n_offers,) IN
     offered_rank,  # (n_offers,) IN
-    basket_items,  # (total_baskets,) IN
+    basket_items,  # (total_baskets,) IN: -1 for items that no rule knows
     basket_offsets,  # (n_baskets + 1,) IN
     summing,
     start,
@@ -235,12 +273,23 @@ def serve(
     total = np.zeros(n_items)
     first = np.full(n_items, -1, np.int64)
     touched = np.empty(n_items, np.int64)
+    own = np.empty(n_items, np.int64)
     for b in range(start, stop):
-        n_touched = 0
-        for t in range(basket_offsets[b], basket_offsets[b + 1]):
-            held[basket_items[t]] = True
+        n_touched, n_own = 0, 0
         for t in range(basket_offsets[b], basket_offsets[b + 1]):
             j = basket_items[t]
+            if j < 0 or held[j]:
+                continue
+            held[j] = True
+            # In order, for sums of floats depend on theirs.
+            p = n_own
+            while p > 0 and own[p - 1] > j:
+                own[p] = own[p - 1]
+                p -= 1
+            own[p] = j
+            n_own += 1
+        for t in range(n_own):
+            j = own[t]
             for k in range(key_starts[j], key_starts[j + 1]):
                 i = keyed[k]
                 applies = True
@@ -264,8 +313,8 @@ def serve(
                     elif offered[q] > total[y]:
                         total[y] = offered[q]
                     first[y] = min(first[y], offered_rank[q])
-        for t in range(basket_offsets[b], basket_offsets[b + 1]):
-            held[basket_items[t]] = False
+        for t in range(n_own):
+            held[own[t]] = False
         for t in range(n_touched):
             y = touched[t]
             p = min(t, n)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import pairwise
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -16,10 +15,19 @@ from numpy.typing import NDArray
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real
+from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
 from kmad.rules._lattice import Lattice, build_lattice, improve, split
 from kmad.rules._measures import MEASURES, TABLE, Counts
-from kmad.rules._recommend import COMBINE, Offers, Recommendation, Recommendations, collect_offers, recommend
+from kmad.rules._recommend import (
+    COMBINE,
+    Offers,
+    Recommendation,
+    Recommendations,
+    collect_offers,
+    make_table,
+    recommend,
+)
 from kmad.rules._significance import ADJUSTMENTS, ALTERNATIVES, METHODS, adjust_p_values, chi_square_test, fisher
 from kmad.rules._templates import Template, read_template
 
@@ -365,12 +373,60 @@ class Rules:
         """
         if isinstance(basket, str | bytes) or not isinstance(basket, Iterable):
             raise TypeError(f"basket must be a collection of items; got {basket!r}, a {type(basket).__name__}.")
-        known = {self._ids[item] for item in basket if item in self._ids}
-        items = np.array(sorted(known), np.int32)
-        return self._recommend(items, np.array([0, len(items)]), n, by, combine, [None])[0]
+        items = np.array([self._ids.get(item, -1) for item in basket], np.int64)
+        return self._recommend(items, np.array([0, len(items)]), n, by, combine)[0]
+
+    def recommend_many(
+        self,
+        baskets: Any,
+        *,
+        n: int = 5,
+        by: str = "confidence",
+        combine: str = "max",
+        basket: str | None = None,
+        item: str | None = None,
+    ) -> Recommendations:
+        """What to offer to each of many baskets.
+
+        Parameters
+        ----------
+        baskets : list of lists, table, array, sparse matrix or path
+            Baskets as `apriori` takes them. Items that no rule knows do not matter.
+
+        n, by, combine
+            As in `recommend`.
+
+        basket, item : str or None, default=None
+            The columns of a long table, as in `apriori`.
+
+        Returns
+        -------
+        Recommendations
+            Arrays with a row for each basket. A long table's baskets stand in the order in which they first appear, and
+            have their names in `Recommendations.to_frame`; others are numbered.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the baskets are of no such kind, or another argument is not among the above.
+        """
+        given = read_baskets(baskets, basket, item)
+        numbers = np.array([self._ids.get(label, -1) for label in given.labels], np.int64)
+        names: Sequence[Any] = range(given.n_baskets)
+        if basket is not None:
+            names = nw.from_native(baskets, eager_only=True)[basket].unique(maintain_order=True).to_list()
+        return self._recommend(numbers[given.items], given.offsets, n, by, combine, names=names, backend=given.backend)
 
     def _recommend(
-        self, items: Ids, offsets: NDArray[np.int64], n: int, by: str, combine: str, names: Sequence[Any]
+        self,
+        items: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        n: int,
+        by: str,
+        combine: str,
+        *,
+        names: Sequence[Any] = (),
+        backend: str | None = None,
     ) -> Recommendations:
         check_integer("n", n, least=1)
         _check_choice("by", by, list(ALL_MEASURES))
@@ -385,7 +441,7 @@ class Rules:
             best = recommend(
                 self._offers[by, combine], frozen(items), frozen(offsets), int(n), threads, summing=summing
             )
-        return Recommendations(*best, labels=self.itemsets.labels, names=names, backend=self.itemsets.backend)
+        return Recommendations(*best, labels=self.itemsets.labels, names=names, backend=backend)
 
     @cached_property
     def _ids(self) -> dict[Any, int]:
@@ -416,9 +472,7 @@ class Rules:
         ImportError
             When the library of that kind of table is not installed.
         """
-        wanted: Any = str(backend or self.itemsets.backend or "pandas")
-        if find_spec(wanted) is None:
-            raise ImportError(f"a table of rules needs {wanted}: install it, or give another backend to to_frame.")
+        wanted = str(backend or self.itemsets.backend or "pandas")
         names = self._names(frozenset if wanted == "pandas" else list)
         columns: dict[str, Any] = {}
         for column, which in (("antecedents", self.antecedent), ("consequents", self.consequent)):
@@ -426,7 +480,7 @@ class Rules:
             columns[column] = sets if wanted == "pandas" else sets.tolist()
         for name in TABLE if measures is None else measures:
             columns[TABLE.get(name, name)] = self.measure(name)
-        return nw.from_dict(columns, backend=wanted).to_native()
+        return make_table(columns, wanted)
 
     def _names(self, collect: Callable[[list[Any]], Any]) -> NDArray[Any]:
         """The itemsets that stand in a rule as collections of names, (n_itemsets,); None for the others."""
