@@ -89,10 +89,10 @@ class Rules:
     >>> rules = association_rules(apriori(baskets, min_support=0.5), min_confidence=0.6)
     >>> rules
     <Rules: 2 among 3 items, in 4 baskets>
-    >>> rules[1]
+    >>> rules[0]
     Rule(antecedent=frozenset({'butter'}), consequent=frozenset({'bread'}), support=0.5, confidence=1.0, lift=1.333...)
     >>> rules.confidence
-    array([0.666..., 1.        ])
+    array([1.        , 0.666...])
     >>> rules.sort("lift").recommend(["butter"])
     [Recommendation(item='bread', score=1.0, rule=0)]
     """
