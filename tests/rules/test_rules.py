@@ -183,6 +183,14 @@ def test_rules_do_not_depend_on_the_names_of_items(baskets, names):
     assert set(pairs(association_rules(reference.itemsets_of(others), min_confidence=0.5))) == expected
 
 
+@pytest.mark.parametrize("metric", [{}, {"metric": "lift", "min_threshold": 0}])
+def test_rules_beyond_the_limit_are_refused(itemsets, metric):
+    n_rules = len(association_rules(itemsets, min_confidence=0.1))
+    assert len(association_rules(itemsets, min_confidence=0.1, max_rules=n_rules, **metric)) == n_rules
+    with pytest.raises(ValueError, match=f"there are {n_rules} rules or more, above max_rules={n_rules - 1}: raise"):
+        association_rules(itemsets, min_confidence=0.1, max_rules=n_rules - 1, **metric)
+
+
 def test_default_confidence_is_that_of_mlxtend(itemsets):
     assert pairs(association_rules(itemsets)) == pairs(association_rules(itemsets, min_confidence=0.8))
 
@@ -327,6 +335,7 @@ def test_rules_survive_pickling(itemsets):
         ({"metric": "lift", "min_threshold": np.nan}, ValueError, "min_threshold must be"),
         ({"min_antecedent": 0}, ValueError, "min_antecedent must be at least 1; got 0"),
         ({"max_antecedent": 1.5}, TypeError, "max_antecedent must be an integer; got 1.5"),
+        ({"max_rules": -1}, ValueError, "max_rules must be at least 0; got -1"),
         ({"max_consequent": 0}, ValueError, "max_consequent must be at least 1; got 0"),
         ({"antecedent": "bread"}, TypeError, r"antecedent must hold coll.*; got 'bread'.*write \['bread'\]"),
         ({"consequent": {"with": ["bread"]}}, ValueError, "consequent must have the keys .* alone; got 'with'"),

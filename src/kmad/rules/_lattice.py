@@ -74,8 +74,8 @@ def build_lattice(itemsets: Itemsets, threads: Threads) -> Lattice:
         i = max(missing)
         raise ValueError(
             "itemsets must hold every subset of theirs, as rules need the supports of those; one of "
-            f"{set(itemsets.itemset(i))!r} is missing. Take the result of apriori with kind='frequent' and min_len=1, "
-            "whole."
+            f"{set(itemsets.itemset(i))!r} is missing. Take the whole result of apriori with kind='frequent', min_len=1"
+            " and one min_support for all."
         )
     return lattice._replace(below=frozen(below))
 

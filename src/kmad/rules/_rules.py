@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real
+from kmad.rules._apriori import memory_at_hand
 from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
 from kmad.rules._lattice import Lattice, build_lattice, improve, split
@@ -40,6 +41,8 @@ DEFAULT_CONFIDENCE = 0.8
 ROUNDING = 1e-12
 # Rules of a chunk that are held against more general ones: each takes about a microsecond.
 CHUNK_RULES = 1 << 13
+# Three numbers of itemsets, three counts, and some measures.
+BYTES_PER_RULE = 100
 
 
 class Rule(NamedTuple):
@@ -542,6 +545,7 @@ def association_rules(
     max_consequent: int | None = None,
     antecedent: Template = None,
     consequent: Template = None,
+    max_rules: int | None = None,
     n_jobs: int | None = -1,
 ) -> Rules:
     """Find the rules "who buys the antecedent buys the consequent too" among frequent itemsets.
@@ -553,8 +557,8 @@ def association_rules(
     Parameters
     ----------
     itemsets : Itemsets
-        All frequent itemsets, as `apriori` returns them with ``kind="frequent"`` and ``min_len=1``: rules need the
-        support of every subset.
+        All frequent itemsets, as `apriori` returns them with ``kind="frequent"``, ``min_len=1`` and one minimum support
+        for all items: rules need the support of every subset.
 
     min_confidence : float in [0, 1] or None, default=None
         Least share of the baskets with the antecedent that hold the consequent too. None is 0.8, or 0 where a `metric`
@@ -580,6 +584,9 @@ def association_rules(
         keys ``"contains"`` (the same), ``"only"`` (no items but these) and ``"without"`` (none of these), each with a
         collection of items.
 
+    max_rules : int or None, default=None
+        Finding more rules is an error, and none are left out silently. None is what fits in half of the memory at hand.
+
     n_jobs : int or None, default=-1
         Number of threads, as in joblib: -1 for all processors, None for 1 unless joblib's context says otherwise. The
         result does not depend on it. It holds for measures that are asked for later, too.
@@ -595,7 +602,8 @@ def association_rules(
     TypeError
         When an argument is of another type.
     ValueError
-        When an argument is out of its range, or a subset of an itemset is missing.
+        When an argument is out of its range, a subset of an itemset is missing, or there are more than `max_rules`
+        rules.
 
     See Also
     --------
@@ -631,6 +639,9 @@ def association_rules(
     confidence = _read_thresholds(min_confidence, metric, min_threshold)
     if itemsets.counts.dtype.kind == "f":
         confidence *= 1 - ROUNDING
+    if max_rules is not None:
+        check_integer("max_rules", max_rules, least=0)
+    limit = memory_at_hand() // 2 // BYTES_PER_RULE if max_rules is None else int(max_rules)
     longest = int(itemsets.lengths.max(initial=1))
     check_integer("min_antecedent", min_antecedent, least=1)
     bounds = [int(min_antecedent)]
@@ -657,14 +668,19 @@ def association_rules(
         threads.map(lambda start, stop: run(start, stop, 0, nowhere), chunks)
         first = np.concatenate([[0], np.cumsum(n_rules)])
 
+        n_chosen: list[int] = []
+
         def choose(start: int, stop: int) -> Parts:
             room = _room(first[stop] - first[start])
             run(start, stop, 0, room)
             rules = Rules(itemsets, *room, lattice=lattice, n_jobs=1)
             kept = np.flatnonzero(rules.measure(str(metric)) >= np.float64(min_threshold or 0))
+            n_chosen.append(len(kept))
+            _check_number(sum(n_chosen), limit)
             return room[0][kept], room[1][kept], room[2][kept]
 
         if metric is None:
+            _check_number(int(first[-1]), limit)
             room = _room(first[-1])
             threads.map(lambda start, stop: run(start, stop, first[start], room), chunks)
         else:
@@ -677,6 +693,14 @@ def association_rules(
 def _room(n_rules: int) -> Parts:
     """Arrays for the antecedents, consequents and unions of so many rules."""
     return np.empty(n_rules, np.int32), np.empty(n_rules, np.int32), np.empty(n_rules, np.int32)
+
+
+def _check_number(n_rules: int, limit: int) -> None:
+    if n_rules > limit:
+        raise ValueError(
+            f"there are {n_rules:,} rules or more, above max_rules={limit:,}: raise min_confidence or min_threshold, "
+            "bound max_antecedent or max_consequent, start from fewer itemsets, or raise max_rules."
+        )
 
 
 def _read_thresholds(min_confidence: float | None, metric: str | None, min_threshold: float | None) -> float:
