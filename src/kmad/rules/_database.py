@@ -15,6 +15,8 @@ Items = NDArray[np.int32]
 # Where more than this share of the first rows are distinct, merging equal rows would cost more than it saves.
 DISTINCT = 0.6
 LOOKED_AT = 4096
+# Entries of the largest table of pairs.
+MOST_PAIRS = 1 << 24
 
 
 class Database(NamedTuple):
@@ -100,6 +102,16 @@ def running_sum(sizes: Integers) -> Integers:
     offsets = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
     return offsets
+
+
+def count_pairs(database: Database) -> Integers:
+    """Weight of the rows with two items, at ``first * n_items + second``; empty where that table would not pay."""
+    n_items, sizes = len(database.counts), np.diff(database.row_offsets)
+    if n_items * n_items > min(MOST_PAIRS, int((sizes * sizes).sum())):
+        return np.empty(0, np.int64)
+    pairs = np.zeros(n_items * n_items, np.int64)
+    add_pairs(frozen(database.rows), frozen(database.row_offsets), frozen(database.weights), n_items, pairs)
+    return pairs
 
 
 @kernel
@@ -249,3 +261,20 @@ def copy_distinct(
                 to += 1
             n += 1
             distinct_offsets[n] = to
+
+
+@kernel
+def add_pairs(
+    rows,  # (kept,) IN
+    row_offsets,  # (n_rows + 1,) IN
+    weights,  # (n_rows,) IN
+    n_items,
+    pairs,  # (n_items * n_items,) INOUT
+):
+    """Add the weight of every row to its pairs of items."""
+    for r in range(len(weights)):
+        weight, end = weights[r], row_offsets[r + 1]
+        for t in range(row_offsets[r], end):
+            first = rows[t] * n_items
+            for u in range(t + 1, end):
+                pairs[first + rows[u]] += weight

@@ -30,7 +30,7 @@ from kmad.rules._branches import (
     Work,
     search,
 )
-from kmad.rules._database import Database
+from kmad.rules._database import Database, count_pairs
 
 CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
 # Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
@@ -52,6 +52,7 @@ class Miner:
         self, database: Database, kind: str, max_len: int | None, limit: int, tell: Callable[..., None]
     ) -> None:
         self._database = Database(*map(frozen, database))
+        self._pairs = frozen(count_pairs(database))
         self._kind = CODES[kind]
         self._max_len = np.iinfo(np.int32).max if max_len is None else max_len
         self._limit = limit
@@ -88,7 +89,7 @@ class Miner:
         work.state[FIRST] = first
         work.state[NODE] = 1
         while True:
-            status = search(self._database, self._kind, self._max_len, last, BUDGET, nodes, work)
+            status = search(self._database, self._pairs, self._kind, self._max_len, last, BUDGET, nodes, work)
             self._found[first] = int(work.state[SETS])
             self._check(first)
             if status == DONE:
@@ -96,7 +97,7 @@ class Miner:
             if status == NODES:
                 nodes = Nodes(*map(doubled, nodes))
             elif status == LISTS:
-                lists = {name: doubled(getattr(work, name)) for name in ("list_items", "list_counts", "list_bits")}
+                lists = {name: doubled(getattr(work, name)) for name in ("list_items", "list_counts")}
                 work = work._replace(**lists)
             elif status == BITS:
                 work = work._replace(bits=doubled(work.bits))
@@ -142,7 +143,6 @@ class Miner:
             bits=np.empty(FEWEST_WORDS, np.uint64),
             list_items=np.empty(FEWEST_LISTS, np.int32),
             list_counts=np.empty(FEWEST_LISTS, np.int64),
-            list_bits=np.empty(FEWEST_LISTS, np.int64),
         )
 
 
