@@ -65,6 +65,9 @@ def read_baskets(baskets: object, basket: str | None, item: str | None) -> Baske
 
 def read_lists(baskets: list[Any]) -> Baskets:
     """Number the items of lists, in the order in which they first appear."""
+    whole = whole_numbers(baskets)
+    if whole is not None:
+        return Baskets(*number_integers(whole, offsets_of(baskets)), backend=None)
     types = set(map(type, baskets))
     for kind in types:
         if issubclass(kind, str | bytes | Mapping) or not issubclass(kind, Iterable):
@@ -72,11 +75,7 @@ def read_lists(baskets: list[Any]) -> Baskets:
             raise TypeError(f"baskets must be lists of items; baskets[{i}] is {baskets[i]!r}, a {kind.__name__}.")
     if not all(hasattr(kind, "__len__") for kind in types):
         baskets = list(map(list, baskets))
-    lengths = np.fromiter(map(len, baskets), np.int64, len(baskets))
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    whole = whole_numbers(baskets) if types == {list} else None
-    if whole is not None:
-        return Baskets(*number_integers(whole, offsets), backend=None)
+    offsets = offsets_of(baskets)
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
         items = np.fromiter(map(numbers.__getitem__, chain.from_iterable(baskets)), np.int64, offsets[-1])
@@ -89,8 +88,14 @@ def read_lists(baskets: list[Any]) -> Baskets:
     return Baskets(items, offsets, list(numbers), None)
 
 
-def whole_numbers(baskets: list[list[Any]]) -> Integers | None:
-    """All items one after the other where they are whole numbers of 64 bits, else None."""
+def offsets_of(baskets: list[Any]) -> Integers:
+    offsets = np.zeros(len(baskets) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, baskets), np.int64, len(baskets)), out=offsets[1:])
+    return offsets
+
+
+def whole_numbers(baskets: list[Any]) -> Integers | None:
+    """All items one after the other where the baskets are lists of whole numbers of 64 bits, else None."""
     flat = array("q")
     try:
         # Twice as fast as the general way, and strict: an array takes nothing for an integer that is none.

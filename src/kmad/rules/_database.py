@@ -16,7 +16,7 @@ Items = NDArray[np.int32]
 DISTINCT = 0.6
 LOOKED_AT = 4096
 # Entries of the largest table of pairs.
-MOST_PAIRS = 1 << 24
+MOST_PAIRS = 1 << 21
 
 
 class Database(NamedTuple):
@@ -51,17 +51,15 @@ def build_database(
     n_rows = len(offsets) - 1
     kept = np.flatnonzero(counts >= least.min()) if len(least) else np.empty(0, np.int64)
     ids = kept[np.lexsort((kept, counts[kept], least[kept]))].astype(np.int32)
-    place = np.full(len(counts), -1, np.int32)
+    place = np.full(len(counts), len(ids), np.int32)
     place[ids] = np.arange(len(ids), dtype=np.int32)
 
-    sizes, list_sizes = np.zeros(n_rows, np.int64), np.zeros(len(ids), np.int64)
-    last = np.full(len(ids), -1, np.int64)
-    measure_rows(items, offsets, weights, frozen(place), last, sizes, list_sizes)
-    row_offsets, list_offsets = running_sum(sizes), running_sum(list_sizes)
-    row_lists = np.empty(row_offsets[-1], np.int32)
-    last.fill(-1)
-    list_rows(items, offsets, frozen(place), sizes, last, list_offsets[:-1].copy(), row_lists)
-    rows = np.empty(len(row_lists), np.int32)
+    rows, row_offsets = np.empty(len(items) + 1, np.int32), np.zeros(n_rows + 1, np.int64)
+    # Items that are left out have a place too, so that nothing need branch on them.
+    last = np.full(len(ids) + 1, -1, np.int64)
+    held = keep_items(items, offsets, weights, frozen(place), last, rows, row_offsets)
+    rows = rows[:held]
+    row_lists, list_offsets = list_rows(rows, row_offsets, len(ids))
     fill_rows(frozen(row_lists), frozen(list_offsets), row_offsets[:-1].copy(), rows)
     if not len(weights):
         weights = np.ones(n_rows, np.int64)
@@ -81,20 +79,22 @@ def merge_rows(database: Database) -> Database:
         if distinct > DISTINCT * stop:
             return database
     rows, row_offsets = np.empty(held, np.int32), np.zeros(distinct + 1, np.int64)
-    weights, list_sizes = np.zeros(distinct, np.int64), np.zeros(len(database.counts), np.int64)
+    weights = np.zeros(distinct, np.int64)
     copy_distinct(
-        frozen(database.rows), frozen(database.row_offsets), frozen(database.weights), row_of, rows, row_offsets,
-        weights, list_sizes,
-    )  # fmt: skip
-    list_offsets, row_lists = running_sum(list_sizes), np.empty(held, np.int32)
-    place = np.arange(len(list_sizes), dtype=np.int32)
-    last = np.full(len(list_sizes), -1, np.int64)
-    list_rows(
-        frozen(rows), frozen(row_offsets), frozen(place), np.diff(row_offsets), last, list_offsets[:-1].copy(), row_lists
+        frozen(database.rows), frozen(database.row_offsets), frozen(database.weights), row_of, rows, row_offsets, weights
     )
+    row_lists, list_offsets = list_rows(rows, row_offsets, len(database.counts))
     return database._replace(
         rows=rows, row_offsets=row_offsets, row_lists=row_lists, list_offsets=list_offsets, weights=weights
     )
+
+
+def list_rows(rows: Items, row_offsets: Integers, n_items: int) -> tuple[Items, Integers]:
+    """The rows of every item one after the other, and where those of each begin."""
+    list_offsets = running_sum(np.bincount(rows, minlength=n_items))
+    row_lists = np.empty(len(rows), np.int32)
+    fill_lists(frozen(rows), frozen(row_offsets), list_offsets[:-1].copy(), row_lists)
+    return row_lists, list_offsets
 
 
 def running_sum(sizes: Integers) -> Integers:
@@ -133,53 +133,42 @@ def add_items(
 
 
 @kernel
-def measure_rows(
+def keep_items(
     items,  # (total,) IN
     offsets,  # (n_rows + 1,) IN
     weights,  # (n_rows,) or (0,) IN
-    place,  # (n_labels,) IN: -1 for an item to leave out
-    last,  # (n_items,) INOUT
-    sizes,  # (n_rows,) OUT: distinct items to keep; none where fewer than two are, or the weight is zero
-    list_sizes,  # (n_items,) INOUT: rows that keep an item
+    place,  # (n_labels,) IN: number of places for an item to leave out
+    last,  # (n_items + 1,) INOUT: last row that had the item, -1 at first
+    rows,  # (total + 1,) OUT
+    row_offsets,  # (n_rows + 1,) OUT
 ):
-    """Count what `list_rows` writes."""
+    """Write the places of the items to keep, once for each row; none of rows of fewer than two, or without weight."""
+    n, n_items = 0, len(last) - 1
     for r in range(len(offsets) - 1):
-        size = 0
+        begin = n
         for t in range(offsets[r], offsets[r + 1]):
             p = place[items[t]]
-            if p >= 0 and last[p] != r:
-                last[p] = r
-                size += 1
-        if size < 2 or (len(weights) and weights[r] == 0):
-            sizes[r] = 0
-            continue
-        sizes[r] = size
-        for t in range(offsets[r], offsets[r + 1]):
-            p = place[items[t]]
-            if p >= 0 and last[p] == r:
-                last[p] = -1
-                list_sizes[p] += 1
+            rows[n] = p
+            n += (last[p] != r) & (p < n_items)
+            last[p] = r
+        if n < begin + 2 or (len(weights) and weights[r] == 0):
+            n = begin
+        row_offsets[r + 1] = n
+    return n
 
 
 @kernel
-def list_rows(
-    items,  # (total,) IN
-    offsets,  # (n_rows + 1,) IN
-    place,  # (n_labels,) IN
-    sizes,  # (n_rows,) IN: rows of none are left out
-    last,  # (n_items,) INOUT
+def fill_lists(
+    rows,  # (held,) IN
+    row_offsets,  # (n_rows + 1,) IN
     cursor,  # (n_items,) INOUT: where the next row of an item goes
-    row_lists,  # (kept,) OUT
+    row_lists,  # (held,) OUT
 ):
     """Write the rows of every item."""
-    for r in range(len(offsets) - 1):
-        if sizes[r]:
-            for t in range(offsets[r], offsets[r + 1]):
-                p = place[items[t]]
-                if p >= 0 and last[p] != r:
-                    last[p] = r
-                    row_lists[cursor[p]] = r
-                    cursor[p] += 1
+    for r in range(len(row_offsets) - 1):
+        for t in range(row_offsets[r], row_offsets[r + 1]):
+            row_lists[cursor[rows[t]]] = r
+            cursor[rows[t]] += 1
 
 
 @kernel
@@ -245,7 +234,6 @@ def copy_distinct(
     distinct_rows,  # (held,) OUT
     distinct_offsets,  # (distinct + 1,) INOUT: zeros at first
     distinct_weights,  # (distinct,) INOUT: zeros at first
-    list_sizes,  # (n_items,) INOUT: zeros at first
 ):
     """Write each row that is the first of its kind, and the weight of all of them."""
     n = 0
@@ -257,7 +245,6 @@ def copy_distinct(
             to = distinct_offsets[n]
             for t in range(row_offsets[r], row_offsets[r + 1]):
                 distinct_rows[to] = rows[t]
-                list_sizes[rows[t]] += 1
                 to += 1
             n += 1
             distinct_offsets[n] = to
