@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 from tests.rules import rule_reference as reference
 
 from kmad.rules._measures import MEASURES, TABLE, Counts
+from kmad.rules._rules import ALL_MEASURES
 
 PARTS = (frozenset("x"), frozenset("y"))
 
@@ -97,3 +101,8 @@ def test_table_has_the_columns_of_mlxtend():
         "certainty",
         "kulczynski",
     ]
+
+
+def test_guide_lists_every_measure():
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "rules.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == list(ALL_MEASURES)
