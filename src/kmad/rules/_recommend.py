@@ -22,7 +22,17 @@ CHUNK_BASKETS = 1 << 12
 
 
 class Recommendation(NamedTuple):
-    """An item to offer, its score, and the number of the best rule that offers it."""
+    """An offer for a basket.
+
+    Parameters
+    ----------
+    item : object
+        What to offer.
+    score : float
+        How strongly.
+    rule : int
+        Number of the best rule that offers it.
+    """
 
     item: Any
     score: float

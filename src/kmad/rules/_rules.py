@@ -46,7 +46,15 @@ BYTES_PER_RULE = 100
 
 
 class Rule(NamedTuple):
-    """One rule, as `Rules` gives it when it is indexed or iterated over."""
+    """One rule, as `Rules` gives it when it is indexed or iterated over.
+
+    Parameters
+    ----------
+    antecedent, consequent : frozenset
+        The items of its parts.
+    support, confidence, lift : float
+        These measures of it.
+    """
 
     antecedent: frozenset[Any]
     consequent: frozenset[Any]
@@ -108,14 +116,13 @@ class Rules:
         union: Ids,
         *,
         n_jobs: int | None = -1,
-        lattice: Lattice | None = None,
     ) -> None:
         self.itemsets = itemsets
         self.antecedent = frozen(np.asarray(antecedent, np.int32))
         self.consequent = frozen(np.asarray(consequent, np.int32))
         self.union = frozen(np.asarray(union, np.int32))
         self._n_jobs = n_jobs
-        self._lattice = lattice
+        self._lattice: Lattice | None = None
         self._measured: dict[str, Floats] = {}
         self._offers: dict[tuple[str, str], Offers] = {}
 
@@ -259,8 +266,17 @@ class Rules:
         alpha : float in (0, 1), default=0.05
             The level.
 
-        method, alternative, adjust, n_tests
-            As in `p_values`.
+        method : {"fisher", "chi-square"}, default="fisher"
+            The test, as in `p_values`.
+
+        alternative : {"greater", "two-sided"}, default="greater"
+            What is tested, as in `p_values`.
+
+        adjust : {"none", "bonferroni", "holm", "fdr"}, default="none"
+            Correction for the number of tests, as in `p_values`.
+
+        n_tests : int or None, default=None
+            Number of tests to correct for, as in `p_values`.
 
         Returns
         -------
@@ -396,8 +412,14 @@ class Rules:
         baskets : list of lists, table, array, sparse matrix or path
             Baskets as `apriori` takes them. Items that no rule knows do not matter.
 
-        n, by, combine
-            As in `recommend`.
+        n : int, default=5
+            Most items to offer for a basket.
+
+        by : str, default="confidence"
+            Measure that scores the rules, as in `recommend`.
+
+        combine : {"max", "sum"}, default="max"
+            Score of an item that several rules offer, as in `recommend`.
 
         basket, item : str or None, default=None
             The columns of a long table, as in `apriori`.
@@ -505,8 +527,8 @@ class Rules:
             self.consequent[which],
             self.union[which],
             n_jobs=self._n_jobs,
-            lattice=self._lattice,
         )
+        chosen._lattice = self._lattice
         chosen._measured = {name: frozen(values[which]) for name, values in self._measured.items()}
         return chosen
 
@@ -673,7 +695,7 @@ def association_rules(
         def choose(start: int, stop: int) -> Parts:
             room = _room(first[stop] - first[start])
             run(start, stop, 0, room)
-            rules = Rules(itemsets, *room, lattice=lattice, n_jobs=1)
+            rules = _linked(Rules(itemsets, *room, n_jobs=1), lattice)
             kept = np.flatnonzero(rules.measure(str(metric)) >= np.float64(min_threshold or 0))
             n_chosen.append(len(kept))
             _check_number(sum(n_chosen), limit)
@@ -687,7 +709,13 @@ def association_rules(
             parts = threads.map(choose, chunks)
             x, y, z = (np.concatenate(part) for part in zip(*parts, strict=True))
             room = x, y, z
-    return Rules(itemsets, *room, lattice=lattice, n_jobs=n_jobs)
+    return _linked(Rules(itemsets, *room, n_jobs=n_jobs), lattice)
+
+
+def _linked(rules: Rules, lattice: Lattice) -> Rules:
+    """Spare the rules to build their lattice when they need it."""
+    rules._lattice = lattice  # noqa: SLF001 - of this module
+    return rules
 
 
 def _room(n_rules: int) -> Parts:
