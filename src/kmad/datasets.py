@@ -290,8 +290,9 @@ def make_baskets(
     rules = []
     for share, antecedent, consequent, habit in HABITS:
         x, y = [column[name] for name in antecedent], [column[name] for name in consequent]
-        held[np.ix_(rng.random(len(held)) < share, x)] = True
-        held[np.ix_(held[:, x].all(axis=1) & (rng.random(len(held)) < habit), y)] = True
+        out = rng.random(len(held)) < share
+        held[:, x] |= out[:, None]
+        held[:, y] |= (held[:, x].all(axis=1) & (rng.random(len(held)) < habit))[:, None]
         rules.append(PlantedRule(antecedent, consequent, habit + (1 - habit) * BY_ITSELF ** len(y)))
     basket, item = np.nonzero(held)
     return BasketLog(basket, np.array(names)[item], tuple(rules))

@@ -1,6 +1,6 @@
 """The lattice of frequent itemsets: every set knows the sets with one item less, and any set can be found."""
 
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,10 +30,6 @@ class Lattice(NamedTuple):
     signs: NDArray[np.uint64]  # (n_items,) the sign of a set is the exclusive or of those of its items
     table: NDArray[np.uint64]  # (2**c,) where signs lead: the tag of a set and its number plus 1, or 0
 
-    @property
-    def longest(self) -> int:
-        return int(np.diff(self.offsets).max(initial=0))
-
     def chunks(self) -> list[tuple[int, int]]:
         """Ranges of sets with about as many subsets each, the same for any number of threads."""
         subsets = np.cumsum(2.0 ** np.diff(self.offsets))
@@ -48,28 +44,10 @@ def build_lattice(itemsets: Itemsets, threads: Threads) -> Lattice:
     Raises ValueError when one is missing, or a set is there twice.
     """
     items, offsets = itemsets.items, itemsets.offsets
-    size = 1 << (2 * len(itemsets)).bit_length()
-    signs, table = np.empty(0, np.uint64), np.empty(0, np.uint64)
-    for seed in count():
-        draws = np.random.default_rng(seed).integers(0, 2**64, len(itemsets.labels), dtype=np.uint64)
-        signs, table = frozen(draws), np.zeros(size, np.uint64)
-        i, j = enter(items, offsets, signs, table)
-        if i < 0:
-            break
-        if itemsets.itemset(i) == itemsets.itemset(j):
-            raise ValueError(f"itemsets must differ; {set(itemsets.itemset(i))!r} is there twice.")
-    lattice = Lattice(
-        items,
-        offsets,
-        frozen(itemsets.counts.astype(np.float64)),
-        np.empty(len(items), np.int32),
-        signs,
-        frozen(table),
-    )
-    below = lattice.below
-    missing = threads.map(
-        lambda start, stop: link(items, offsets, below, signs, lattice.table, start, stop), lattice.chunks()
-    )
+    signs, table = _sign(itemsets, 0)
+    below = np.empty(len(items), np.int32)
+    lattice = Lattice(items, offsets, frozen(itemsets.counts.astype(np.float64)), below, signs, table)
+    missing = threads.map(lambda start, stop: link(items, offsets, below, signs, table, start, stop), lattice.chunks())
     if max(missing) >= 0:
         i = max(missing)
         raise ValueError(
@@ -78,6 +56,23 @@ def build_lattice(itemsets: Itemsets, threads: Threads) -> Lattice:
             " and one min_support for all."
         )
     return lattice._replace(below=frozen(below))
+
+
+def draw_signs(n_items: int, seed: int) -> NDArray[np.uint64]:
+    """A random sign for every item."""
+    return np.random.default_rng(seed).integers(0, 2**64, n_items, dtype=np.uint64)
+
+
+def _sign(itemsets: Itemsets, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Signs of the items, and the table of the sets."""
+    signs = frozen(draw_signs(len(itemsets.labels), seed))
+    table = np.zeros(1 << (2 * len(itemsets)).bit_length(), np.uint64)
+    i, j = enter(itemsets.items, itemsets.offsets, signs, table)
+    if i < 0:
+        return signs, frozen(table)
+    if itemsets.itemset(i) == itemsets.itemset(j):
+        raise ValueError(f"itemsets must differ; {set(itemsets.itemset(i))!r} is there twice.")
+    return _sign(itemsets, seed + 1)
 
 
 @kernel
