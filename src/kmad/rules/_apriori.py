@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from fractions import Fraction
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +25,6 @@ log = logging.getLogger("kmad")
 
 # Weights that are no whole numbers become multiples of a unit, their total of about this many bits.
 WEIGHT_BITS = 60
-# A set takes some 20 bytes in the search, and twice its length times four while it is put in order.
-BYTES_PER_SET = 200
-MEMORY_UNKNOWN = 1 << 32
 
 
 def apriori(
@@ -155,17 +149,16 @@ def apriori(
     counts = count_items(items, offsets, frozen(weights), len(read.labels))
     least = thresholds(min_support, read, total, unit)
     database, ids = build_database(items, offsets, frozen(weights), counts, least)
-    tell("apriori: %d items may be in frequent sets, %d distinct baskets", len(ids), len(database.weights))
-    limit = itemsets_at_hand() if max_itemsets is None else max_itemsets
+    tell("apriori: %d items may be in frequent sets", len(ids))
     try:
         with Threads(n_jobs) as threads:
-            trees = Miner(database, kind, max_len, limit, tell).run(threads)
-    except TooManyItemsetsError:
+            trees = Miner(database, kind, max_len, max_itemsets, tell).run(threads)
+            flat, edges, found = sort_sets(trees, ids, min_len, threads)
+    except TooManyItemsetsError as error:
         raise ValueError(
-            f"more than max_itemsets={limit:,} sets are {kind} at min_support={min_support!r}. Raise min_support, set "
+            f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise min_support, set "
             'max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
         ) from None
-    flat, edges, found = sort_sets(trees, ids, min_len)
     tell("apriori: %d %s itemsets", len(found), kind)
     return Itemsets(
         items=flat,
@@ -266,25 +259,6 @@ def trailing_zeros(whole: Integers) -> int:
     """How often all numbers can be halved."""
     bits = int(np.bitwise_or.reduce(whole))
     return (bits & -bits).bit_length() - 1
-
-
-def itemsets_at_hand() -> int:
-    """How many sets fit in half of the memory that is free."""
-    return max(1, memory_at_hand() // 2 // BYTES_PER_SET)
-
-
-def memory_at_hand() -> int:
-    """Bytes that may be taken, or a cautious number where the system does not say."""
-    sizes = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        sizes.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
-    with suppress(OSError, ValueError):
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    if not sizes:
-        with suppress(AttributeError, OSError, ValueError):
-            sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
-    return min(sizes, default=MEMORY_UNKNOWN)
 
 
 def teller(verbose: int) -> Any:

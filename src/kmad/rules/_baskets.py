@@ -22,6 +22,7 @@ Integers = NDArray[np.int64]
 # Numbers that span at most so many times their number are numbered through a table.
 SPAN = 4
 LEAST_SPAN = 1 << 16
+LONG = 16
 KINDS = (
     "a list of lists of items, a table with the columns basket= and item=, a one-hot table or array, "
     "a SciPy sparse matrix or the path of a FIMI file"
@@ -96,16 +97,35 @@ def offsets_of(baskets: list[Any]) -> Integers:
 
 def whole_numbers(baskets: list[Any]) -> Integers | None:
     """All items one after the other where the baskets are lists of whole numbers of 64 bits, else None."""
+    if not baskets or type(baskets[0]) is not list:
+        return None
+    small = small_numbers(baskets)
+    if small is not None:
+        return small
     flat = array("q")
     try:
-        # Twice as fast as the general way, and strict: an array takes nothing for an integer that is none.
+        # Twice as fast as the general way, and strict: an array takes for integers nothing else.
         for entry in baskets:
             flat.fromlist(entry)
     except (TypeError, OverflowError):
         return None
     items = np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64)
     # True and False come as 1 and 0, and should keep their names.
-    return items if len(items) and (items.min() < 0 or items.max() > 1) else None
+    return items if items.max(initial=0) > 1 else None
+
+
+def small_numbers(baskets: list[Any]) -> Integers | None:
+    """As `whole_numbers` where all are below 256 and baskets long: twice as fast again, most of a short call."""
+    try:
+        if len(baskets[0]) < LONG:
+            return None
+        bytes(baskets[0])
+        if set(map(type, baskets)) != {list}:
+            return None
+        items = np.frombuffer(b"".join(map(bytes, baskets)), np.uint8)
+    except (TypeError, ValueError):
+        return None
+    return items.astype(np.int64) if items.max(initial=0) > 1 else None
 
 
 def number_integers(values: Integers, offsets: Integers) -> tuple[NDArray[np.int32], Integers, list[int]]:

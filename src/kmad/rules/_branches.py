@@ -40,15 +40,15 @@ class Work(NamedTuple):
 
     state: Integers
     tally: Integers  # (n_items,) zeros between uses
+    found: Items  # (n_items + 1,) items, or partners' numbers, that a tally shows to be frequent
     local: Items  # (n_items,) number of an item beside the first, -1 between uses
     partners: Items  # (n_items,) the item of each such number; excluded ones, earlier than the first, stand first
     partner_counts: Integers  # (n_items,) weight of the rows with the first item and that one
     slots: Items  # (n_items,) place of a partner's number in the list of extensions, -1 between uses
-    local_rows: Items  # (held + 1,) rows of the first item, its partners' numbers falling in each
-    local_offsets: Integers  # (longest list + 1,)
-    local_weights: Integers  # (longest list,)
-    local_lists: Items  # (held,) local rows of every partner
-    list_offsets: Integers  # (n_items + 1,)
+    local_rows: Items  # (largest branch,) rows of the first item, of partners' numbers; laid out as in the database
+    local_weights: Integers  # (longest list,) or (0,)
+    local_places: Items  # (largest branch,)
+    local_offsets: Integers  # (n_items + 1,)
     perfect: Items  # (n_items,) items in every row of the set at hand
     path: Items  # (n_items,) items of the set at hand where it must be closed
     path_nodes: Items  # (n_items,) their nodes, -1 where the path has none yet
@@ -74,22 +74,20 @@ def search(
     """Go on until all sets whose first item comes before `stop` are written, or the search must come back."""
     # Tuples of arrays are slow to hand on: what runs often gets its arrays one by one.
     counts, least_of, weights = database.counts, database.least, database.weights
-    rows, row_offsets = database.rows, database.row_offsets
-    row_lists, list_offsets = database.row_lists, database.list_offsets
+    rows, places, list_offsets = database.rows, database.places, database.list_offsets
     parent, item, count, length = nodes.parent, nodes.item, nodes.count, nodes.length
-    state, tally, partners, partner_counts = work.state, work.tally, work.partners, work.partner_counts
-    perfect, path, path_nodes, slots = work.perfect, work.path, work.path_nodes, work.slots
-    local_rows, local_offsets, local_weights = work.local_rows, work.local_offsets, work.local_weights
-    local_lists, frames, planes, shift = work.local_lists, work.frames, work.planes, work.shift
-    bits, list_items, list_counts = work.bits, work.list_items, work.list_counts
-    n_items = len(counts)
+    state, tally, found, partners, slots = work.state, work.tally, work.found, work.partners, work.slots
+    partner_counts, perfect, path, path_nodes = work.partner_counts, work.perfect, work.path, work.path_nodes
+    local_rows, local_weights, local_places = work.local_rows, work.local_weights, work.local_places
+    frames, planes, shift, bits = work.frames, work.planes, work.shift, work.bits
+    list_items, list_counts, local = work.list_items, work.list_counts, work.local
+    n_items, whole = len(counts), kind != FREQUENT
     while True:
         if state[DEPTH] > 0 or state[SECOND] < state[LOCALS]:
-            least = least_of[state[FIRST] - 1]
             status, budget = pair_up(
-                kind, max_len, least, least_of, budget, state, tally, partners, partner_counts, slots, local_rows,
-                local_offsets, local_weights, local_lists, work.list_offsets, perfect, path, path_nodes, frames,
-                planes, shift, bits, list_items, list_counts, parent, item, count, length,
+                kind, max_len, least_of[state[FIRST] - 1], least_of, budget, state, tally, found, partners,
+                partner_counts, slots, local_rows, local_weights, local_places, work.local_offsets, perfect, path,
+                path_nodes, frames, planes, shift, bits, list_items, list_counts, parent, item, count, length,
             )  # fmt: skip
             if status != DONE:
                 return status
@@ -103,33 +101,28 @@ def search(
             state[FIRST] += 1
             continue
 
-        lowest = i + 1 if kind == FREQUENT else 0
+        lowest = 0 if whole else i + 1
+        # With several thresholds, an earlier item may lower that of the set that it joins.
+        low = least_of[0] if kind == MAXIMAL else least
         list_start, list_end = list_offsets[i], list_offsets[i + 1]
-        beside = tally
-        if max_len == 1 and kind == FREQUENT:
-            pass
+        n_found, walked = 0, 0
+        if max_len == 1 and not whole:
+            list_end = list_start
         elif len(pairs):
-            beside = pairs[i * n_items : (i + 1) * n_items]
+            n_found = read_pairs(pairs, i, n_items, lowest, low, tally, found)
         else:
-            for t in range(list_start, list_end):
-                r = row_lists[t]
-                weight = weights[r]
-                u, begin = row_offsets[r + 1] - 1, row_offsets[r]
-                while u >= begin and rows[u] >= lowest:
-                    tally[rows[u]] += weight
-                    u -= 1
+            n_found, walked = tally_rows(whole, low, list_start, list_end, places, rows, weights, tally, found)
+            n_found = sort_found(n_found, lowest, n_items, low, tally, found)
         n, n_perfect, excluded, closed = 0, 0, 0, True
-        for other in range(lowest, n_items):
-            together = beside[other]
+        for t in range(n_found):
+            other = found[t]
+            together = tally[other]
             if other < i:
-                if len(pairs):
-                    together = pairs[other * n_items + i]
                 closed = closed and together < total
-                # An earlier item may lower the threshold of the set that it joins.
-                if together == 0 or together < (least_of[other] if kind == MAXIMAL else least):
+                if together < (least_of[other] if kind == MAXIMAL else least):
                     continue
                 excluded += 1
-            elif together < least or other == i:
+            elif other == i or together < least:
                 continue
             elif together == total:
                 perfect[n_perfect] = other
@@ -138,52 +131,45 @@ def search(
             partners[n] = other
             partner_counts[n] = together
             n += 1
-        if not len(pairs):
-            tally[lowest:] = 0
-        budget -= (n_items - lowest) // 2
-        if not closed:
-            state[FIRST] += 1
-            continue
-
-        if kind == FREQUENT:
-            deeper = n > 0 and max_len > 1
+        if len(pairs):
+            for t in range(n_found):
+                tally[found[t]] = 0
         else:
-            deeper = n > excluded and 1 + n_perfect < max_len
-        if not deeper:
-            if not write(
-                kind, max_len, 0, 1, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item,
-                count, length,
-            ):  # fmt: skip
-                return NODES
-            state[FIRST] += 1
-            continue
+            clear_tally(whole, walked, lowest, n_items, list_start, list_end, places, rows, tally)
+        budget -= 4 * walked + n_items // 8
 
-        n_rows = copy_rows(database, work, i, lowest, n, 2 if kind == FREQUENT else 1)
-        held = local_offsets[n_rows]
-        budget -= 8 * (list_end - list_start) + 4 * held
-        words = plan_words(local_weights, local_lists, 0, n_rows, planes, shift)
-        # Intersections of words cost some nanoseconds a pair, counting in the rows one for each pair in them.
-        flat = held * held // max(n_rows, 1) < (n - excluded) * (n + excluded) // 2 * (words // 4 + 6)
-        if n > len(list_items):
-            return LISTS
-        if not flat and n * words > len(bits):
-            return BITS
-        if not write(
+        longer = 1 + n_perfect if whole else 1
+        deeper = closed and n > excluded and longer < max_len
+        flat, words = False, 0
+        if deeper:
+            n_rows, held = copy_rows(
+                whole, list_start, list_end, places, rows, weights, n, partners, local, local_rows, local_weights,
+                local_places,
+            )  # fmt: skip
+            budget -= 8 * (list_end - list_start) + 4 * held
+            words = plan_words(0, n_rows, local_places, local_rows, local_weights, planes, shift)
+            # Intersections of words cost some nanoseconds a pair, counting in the rows one for each pair in them.
+            flat = held * held // max(n_rows, 1) < (n - excluded) * (n + excluded) // 2 * (words // 4 + 6)
+            if n > len(list_items):
+                return LISTS
+            if not flat and n * words > len(bits):
+                return BITS
+        if closed and not write(
             kind, max_len, 0, 1, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item, count,
             length,
         ):  # fmt: skip
             return NODES
         state[FIRST] += 1
         if flat:
-            list_local_rows(n, n_rows, local_rows, local_offsets, local_lists, work.list_offsets)
+            list_places(n, held, local_rows, local_places, work.local_offsets)
             state[SECOND], state[LOCALS] = excluded, n
             state[BLOCK], state[BLOCK_END] = state[WRITTEN], state[WRITTEN_END]
-        else:
+        elif deeper:
             for x in range(n):
                 slots[x] = x
                 list_items[x] = partners[x]
                 list_counts[x] = partner_counts[x]
-            fill_words(0, n_rows, 0, n, words, local_lists, local_rows, local_offsets, local_weights, slots, planes, bits)
+            fill_words(whole, 0, n_rows, n, words, local_places, local_rows, local_weights, slots, planes, bits)
             for x in range(n):
                 slots[x] = -1
             push(n, excluded, words, state, frames)
@@ -198,14 +184,14 @@ def pair_up(
     budget,
     state,  # INOUT, and so are all arrays of the work
     tally,
+    found,
     partners,
     partner_counts,
     slots,
     local_rows,
-    local_offsets,
     local_weights,
-    local_lists,
-    list_offsets,
+    local_places,
+    local_offsets,
     perfect,
     path,
     path_nodes,
@@ -215,24 +201,25 @@ def pair_up(
     bits,
     list_items,
     list_counts,
-    parent,  # OUT, and so are the other arrays of the nodes
+    parent,  # INOUT, and so are the other arrays of the nodes
     item,
     count,
     length,
 ):
     """Write the sets of the first item and each of its partners, and all that extends them."""
-    i, n_partners = state[FIRST] - 1, state[LOCALS]
+    i, n_partners, whole = state[FIRST] - 1, state[LOCALS], kind != FREQUENT
+    low = least_of[0] if kind == MAXIMAL else least
     while True:
         if state[DEPTH] > 0:
-            if kind == FREQUENT:
-                status, budget = extend(
-                    max_len, least, budget, state, perfect, frames, shift, bits, list_items, list_counts, parent,
-                    item, count, length,
-                )  # fmt: skip
-            else:
+            if whole:
                 status, budget = extend_closed(
                     kind, max_len, least, i, least_of, budget, state, perfect, path, path_nodes, frames, shift, bits,
                     list_items, list_counts, parent, item, count, length,
+                )  # fmt: skip
+            else:
+                status, budget = extend(
+                    max_len, least, budget, state, perfect, frames, shift, bits, list_items, list_counts, parent,
+                    item, count, length,
                 )  # fmt: skip
             if status != DONE:
                 return status, budget
@@ -241,69 +228,62 @@ def pair_up(
         j = state[SECOND]
         if j == n_partners:
             return DONE, budget
-        total = partner_counts[j]
-        lowest = j + 1 if kind == FREQUENT else 0
-        list_start, list_end = list_offsets[j], list_offsets[j + 1]
+        total, lowest = partner_counts[j], 0 if whole else j + 1
+        list_start, list_end = local_offsets[j], local_offsets[j + 1]
         prefix, prefix_end = state[BLOCK], state[BLOCK_END]
-        shortest = length[prefix] if kind == FREQUENT else prefix
-        if shortest + 1 < max_len or kind != FREQUENT:
-            for t in range(list_start, list_end):
-                r = local_lists[t]
-                weight = local_weights[r]
-                u, end = local_offsets[r], local_offsets[r + 1]
-                budget -= end - u
-                while u < end and local_rows[u] >= lowest:
-                    tally[local_rows[u]] += weight
-                    u += 1
+        shortest = prefix if whole else length[prefix]
+        if shortest + 1 == max_len and not whole:
+            list_end = list_start
+        n_found, walked = tally_rows(
+            whole, low, list_start, list_end, local_places, local_rows, local_weights, tally, found
+        )
+        n_found = sort_found(n_found, lowest, n_partners, low, tally, found)
         n, n_perfect, excluded, closed = 0, 0, 0, True
-        for x in range(lowest, n_partners):
+        for t in range(n_found):
+            x = found[t]
             together = tally[x]
             if x < j:
                 closed = closed and together < total
-                earlier = partners[x]
-                if together == 0 or together < (least_of[earlier] if kind == MAXIMAL and earlier < i else least):
+                if together < (least_of[min(i, partners[x])] if kind == MAXIMAL else least):
                     continue
                 excluded += 1
-            elif together < least or x == j:
+            elif x == j or together < least:
                 continue
             elif together == total:
                 perfect[n_perfect] = partners[x]
                 n_perfect += 1
                 continue
+            found[n] = x
             list_items[n] = partners[x]
             list_counts[n] = together
-            slots[x] = n
             n += 1
-        tally[lowest:n_partners] = 0
-        budget -= (n_partners - lowest) // 2
+        clear_tally(whole, walked, lowest, n_partners, list_start, list_end, local_places, local_rows, tally)
+        budget -= 8 + 4 * walked
 
-        status = DONE
-        longer = shortest + 1 if kind == FREQUENT else shortest + 1 + n_perfect
+        longer = shortest + 1 + n_perfect if whole else shortest + 1
         deeper = closed and n > excluded and longer < max_len
         words = 0
+        # A single extension is written without a look at its rows.
         if deeper and n > 1:
-            words = plan_words(local_weights, local_lists, list_start, list_end, planes, shift)
+            words = plan_words(list_start, list_end, local_places, local_rows, local_weights, planes, shift)
             if n * words > len(bits):
-                status = BITS
-        if status == DONE and closed:
-            if not write(
-                kind, max_len, prefix, prefix_end, partners[j], total, perfect, n_perfect, n == 0, path, path_nodes,
-                state, parent, item, count, length,
-            ):  # fmt: skip
-                status = NODES
-        if status == DONE:
-            state[SECOND] += 1
-            if deeper:
-                if n > 1:
-                    fill_words(
-                        list_start, list_end, lowest, n, words, local_lists, local_rows, local_offsets, local_weights,
-                        slots, planes, bits,
-                    )  # fmt: skip
-                push(n, excluded, words, state, frames)
-        if n:
-            slots[lowest:n_partners] = -1
-        if status != DONE:
-            return status, budget
+                return BITS, budget
+        if closed and not write(
+            kind, max_len, prefix, prefix_end, partners[j], total, perfect, n_perfect, n == 0, path, path_nodes,
+            state, parent, item, count, length,
+        ):  # fmt: skip
+            return NODES, budget
+        state[SECOND] += 1
+        if deeper:
+            if n > 1:
+                for t in range(n):
+                    slots[found[t]] = t
+                fill_words(
+                    whole, list_start, list_end, n, words, local_places, local_rows, local_weights, slots, planes, bits
+                )
+                for t in range(n):
+                    slots[found[t]] = -1
+            push(n, excluded, words, state, frames)
 
 
 @kernel
@@ -548,62 +528,193 @@ def write_block(
 
 
 @kernel
-def copy_rows(
-    database,  # IN
-    work,  # INOUT
+def read_pairs(
+    pairs,  # (n_items * n_items,) IN
     i,
+    n_items,
     lowest,
-    n,
-    fewest,
+    low,
+    tally,  # (n_items,) INOUT: only where found
+    found,  # (n_items + 1,) OUT
 ):
-    """Copy the rows of item `i`, cut to its partners, where they have `fewest` of those, and return their number."""
-    for x in range(n):
-        work.local[work.partners[x]] = x
-    n_rows, held = 0, 0
-    work.local_offsets[0] = 0
-    for t in range(database.list_offsets[i], database.list_offsets[i + 1]):
-        r = database.row_lists[t]
-        before = held
-        u, begin = database.row_offsets[r + 1] - 1, database.row_offsets[r]
-        while u >= begin and database.rows[u] >= lowest:
-            x = work.local[database.rows[u]]
-            work.local_rows[held] = x
-            held += x >= 0
-            u -= 1
-        if held - before < fewest:
-            held = before
-        else:
-            work.local_weights[n_rows] = database.weights[r]
-            n_rows += 1
-            work.local_offsets[n_rows] = held
-    for x in range(n):
-        work.local[work.partners[x]] = -1
-    # Until there are lists for each partner, one of all rows.
-    for r in range(n_rows):
-        work.local_lists[r] = r
-    return n_rows
+    """List the items from `lowest` on whose weight beside `i` is at least `low`, and put that in the tally."""
+    n = 0
+    for other in range(lowest, i):
+        together = pairs[other * n_items + i]
+        if together >= low:
+            found[n], tally[other] = other, together
+            n += 1
+    for other in range(i + 1, n_items):
+        together = pairs[i * n_items + other]
+        if together >= low:
+            found[n], tally[other] = other, together
+            n += 1
+    return n
 
 
 @kernel
-def list_local_rows(
+def tally_rows(
+    whole,
+    low,
+    start,
+    stop,
+    places,  # (held,) IN
+    rows,  # (1 + held + n_rows,) IN
+    weights,  # (n_rows,) or (0,) IN
+    tally,  # (n_items,) INOUT
+    found,  # (n_items + 1,) OUT
+):
+    """Add up the items that follow the places, or all of their rows; list what reaches `low`, in any order.
+
+    Returns how many do, and the number of additions.
+    """
+    n, walked = 0, 0
+    for t in range(start, stop):
+        u = places[t] + 1
+        while whole and rows[u - 1] >= 0:
+            u -= 1
+        weight = weight_of_row(rows, u, weights)
+        begin = u
+        while rows[u] >= 0:
+            before = tally[rows[u]]
+            tally[rows[u]] = before + weight
+            # The test comes too seldom true for a branch to be guessed wrong, and too often to take one.
+            found[n] = rows[u]
+            n += (before < low) & (before + weight >= low)
+            u += 1
+        walked += u - begin
+    return n, walked
+
+
+@kernel
+def sort_found(
     n,
-    n_rows,
-    local_rows,  # (held + 1,) IN
-    local_offsets,  # (longest list + 1,) IN
-    local_lists,  # (held,) OUT
+    lowest,
+    highest,
+    low,
+    tally,  # (n_items,) IN
+    found,  # (n_items + 1,) INOUT
+):
+    """Sort what was found, where there is much of it by a look at all tallies; return the number."""
+    if n * n > 4 * (highest - lowest):
+        n = 0
+        for x in range(lowest, highest):
+            found[n] = x
+            n += tally[x] >= low
+        return n
+    for t in range(1, n):
+        x, u = found[t], t
+        while u > 0 and found[u - 1] > x:
+            found[u] = found[u - 1]
+            u -= 1
+        found[u] = x
+    return n
+
+
+@kernel
+def clear_tally(
+    whole,
+    walked,
+    lowest,
+    highest,
+    start,
+    stop,
+    places,  # (held,) IN
+    rows,  # (1 + held + n_rows,) IN
+    tally,  # (n_items,) INOUT
+):
+    """Set the tally to zero again, the shorter way."""
+    if 4 * walked > highest - lowest:
+        tally[lowest:highest] = 0
+        return
+    for t in range(start, stop):
+        u = places[t] + 1
+        while whole and rows[u - 1] >= 0:
+            u -= 1
+        while rows[u] >= 0:
+            tally[rows[u]] = 0
+            u += 1
+
+
+@kernel
+def weight_of_row(
+    rows,  # (1 + held + n_rows,) IN
+    u,
+    weights,  # (n_rows,) or (0,) IN
+):
+    """Look up the weight of the row that `u` lies in."""
+    if len(weights) == 0:
+        return 1
+    while rows[u] >= 0:
+        u += 1
+    return weights[-1 - rows[u]]
+
+
+@kernel
+def copy_rows(
+    whole,
+    start,
+    stop,
+    places,  # (held,) IN
+    rows,  # (1 + held + n_rows,) IN
+    weights,  # (n_rows,) or (0,) IN
+    n,
+    partners,  # (n_items,) IN
+    local,  # (n_items,) INOUT
+    local_rows,  # (largest branch,) OUT
+    local_weights,  # (longest list,) OUT
+    local_places,  # (largest branch,) OUT: the ends before the rows
+):
+    """Copy what follows the places, or their whole rows, cut to the partners; return how many rows and entries."""
+    for x in range(n):
+        local[partners[x]] = x
+    # A row of one partner tells of no pair. But whether a set is closed, it does tell.
+    fewest = 1 if whole else 2
+    local_rows[0] = -1
+    n_rows, held = 0, 1
+    for t in range(start, stop):
+        begin, u = held, places[t] + 1
+        while whole and rows[u - 1] >= 0:
+            u -= 1
+        while rows[u] >= 0:
+            x = local[rows[u]]
+            local_rows[held] = x
+            held += x >= 0
+            u += 1
+        if held - begin < fewest:
+            held = begin
+            continue
+        if len(weights):
+            local_weights[n_rows] = weights[-1 - rows[u]]
+        local_places[n_rows] = begin - 1
+        n_rows += 1
+        local_rows[held] = -n_rows
+        held += 1
+    for x in range(n):
+        local[partners[x]] = -1
+    return n_rows, held
+
+
+@kernel
+def list_places(
+    n,
+    held,
+    local_rows,  # (largest branch,) IN
+    local_places,  # (largest branch,) OUT
     offsets,  # (n_items + 1,) OUT
 ):
-    """List the local rows of every partner."""
-    for x in range(n + 1):
-        offsets[x] = 0
-    for t in range(local_offsets[n_rows]):
-        offsets[local_rows[t] + 1] += 1
+    """List where every partner stands in the local rows."""
+    offsets[: n + 1] = 0
+    for t in range(held):
+        x = local_rows[t]
+        if x >= 0:
+            offsets[x + 1] += 1
     for x in range(n):
         offsets[x + 1] += offsets[x]
-    for r in range(n_rows):
-        for t in range(local_offsets[r], local_offsets[r + 1]):
-            x = local_rows[t]
-            local_lists[offsets[x]] = r
+    for t in range(held):
+        x = local_rows[t]
+        if x >= 0:
+            local_places[offsets[x]] = t
             offsets[x] += 1
     for x in range(n, 0, -1):
         offsets[x] = offsets[x - 1]
@@ -612,19 +723,22 @@ def list_local_rows(
 
 @kernel
 def plan_words(
-    local_weights,  # (longest list,) IN
-    local_lists,  # (held,) IN
     start,
     stop,
+    local_places,  # (largest branch,) IN
+    local_rows,  # (largest branch,) IN
+    local_weights,  # (longest list,) or (0,) IN
     planes,  # (64,) OUT
-    shift,  # (most words,) OUT
+    shift,  # (most words,) INOUT: zeros where there are no weights
 ):
-    """Give each of the listed rows a place in words, one for each bit of its weight, and return how many words."""
-    for b in range(64):
-        planes[b] = 0
+    """Give each of the listed rows a place in words, one for each bit of its weight; return the number of words."""
+    if len(local_weights) == 0:
+        planes[0] = 0
+        return (stop - start + 63) >> 6
+    planes[:] = 0
     highest = 0
     for t in range(start, stop):
-        weight = local_weights[local_lists[t]]
+        weight = weight_of_row(local_rows, local_places[t] + 1, local_weights)
         b = 0
         while weight:
             planes[b] += weight & 1
@@ -635,23 +749,21 @@ def plan_words(
     for b in range(highest):
         more = (planes[b] + 63) >> 6
         planes[b] = words << 6
-        for w in range(words, words + more):
-            shift[w] = b
+        shift[words : words + more] = b
         words += more
     return words
 
 
 @kernel
 def fill_words(
+    whole,
     start,
     stop,
-    lowest,
     n,
     words,
-    local_lists,  # (held,) IN
-    local_rows,  # (held + 1,) IN
-    local_offsets,  # (longest list + 1,) IN
-    local_weights,  # (longest list,) IN
+    local_places,  # (largest branch,) IN
+    local_rows,  # (largest branch,) IN
+    local_weights,  # (longest list,) or (0,) IN
     slots,  # (n_items,) IN
     planes,  # (64,) INOUT
     bits,  # (capacity,) OUT
@@ -659,16 +771,17 @@ def fill_words(
     """Set the bits of the listed rows in the words of the extensions."""
     bits[: n * words] = 0
     for t in range(start, stop):
-        r = local_lists[t]
-        weight = local_weights[r]
+        begin = local_places[t] + 1
+        while whole and local_rows[begin - 1] >= 0:
+            begin -= 1
+        weight = weight_of_row(local_rows, begin, local_weights)
         b = 0
         while weight:
             if weight & 1:
-                place = planes[b]
+                place, u = planes[b], begin
                 planes[b] += 1
                 word, bit = place >> 6, np.uint64(1) << np.uint64(place & 63)
-                u, end = local_offsets[r], local_offsets[r + 1]
-                while u < end and local_rows[u] >= lowest:
+                while local_rows[u] >= 0:
                     slot = slots[local_rows[u]]
                     if slot >= 0:
                         bits[slot * words + word] |= bit

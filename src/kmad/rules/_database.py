@@ -20,16 +20,16 @@ MOST_PAIRS = 1 << 21
 
 
 class Database(NamedTuple):
-    """Rows of items and, for every item, the rows that hold it.
+    """Rows of items and, for every item, where it stands in them.
 
-    Items are numbered by their place in the search: those with the lowest threshold first, then the rarest.
+    Items are numbered by their place in the search: those with the lowest threshold first, then the rarest. Row r
+    ends with -1 - r: who comes from an item in the middle needs no other array to know the rest of its row.
     """
 
-    rows: Items  # (total,) ascending in a row
-    row_offsets: Integers  # (n_rows + 1,)
-    row_lists: Items  # (total,) rows that hold an item, ascending
+    rows: Items  # (1 + held + n_rows,) ascending in a row; there is an end before the first too
+    places: Items  # (held,) where in `rows` each item stands, item by item
     list_offsets: Integers  # (n_items + 1,)
-    weights: Integers  # (n_rows,) number of baskets that a row stands for, or their weight
+    weights: Integers  # (n_rows,) number of baskets that a row stands for, or their weight; (0,) where all are one
     counts: Integers  # (n_items,) total weight of the rows with an item
     least: Integers  # (n_items,) count that a set needs whose first item this is
 
@@ -54,47 +54,42 @@ def build_database(
     place = np.full(len(counts), len(ids), np.int32)
     place[ids] = np.arange(len(ids), dtype=np.int32)
 
-    rows, row_offsets = np.empty(len(items) + 1, np.int32), np.zeros(n_rows + 1, np.int64)
+    kept, offsets_kept = np.empty(len(items) + 1, np.int32), np.zeros(n_rows + 1, np.int64)
     # Items that are left out have a place too, so that nothing need branch on them.
     last = np.full(len(ids) + 1, -1, np.int64)
-    held = keep_items(items, offsets, weights, frozen(place), last, rows, row_offsets)
-    rows = rows[:held]
-    row_lists, list_offsets = list_rows(rows, row_offsets, len(ids))
-    fill_rows(frozen(row_lists), frozen(list_offsets), row_offsets[:-1].copy(), rows)
-    if not len(weights):
-        weights = np.ones(n_rows, np.int64)
-    database = Database(rows, row_offsets, row_lists, list_offsets, weights, counts[ids], least[ids])
-    return merge_rows(database), ids
+    held = keep_items(items, offsets, weights, frozen(place), last, kept, offsets_kept)
+    list_offsets = running_sum(np.bincount(kept[:held], minlength=len(ids)))
+    row_lists = np.empty(held, np.int32)
+    fill_lists(frozen(kept), frozen(offsets_kept), list_offsets[:-1].copy(), row_lists)
+    ends = offsets_kept + np.arange(n_rows + 1)
+    rows, places = np.empty(1 + held + n_rows, np.int32), np.empty(held, np.int32)
+    rows[ends] = -np.arange(n_rows + 1)
+    rows[0] = -1
+    fill_rows(frozen(row_lists), frozen(list_offsets), ends[:-1] + 1, rows, places)
+    database = Database(rows, places, list_offsets, weights, counts[ids], least[ids])
+    return merge_rows(database, ends), ids
 
 
-def merge_rows(database: Database) -> Database:
-    """Let equal rows be one row of their total weight, and drop rows of fewer than two items, where that saves."""
-    n_rows = len(database.weights)
-    size = 1 << max(4, int(2 * n_rows).bit_length())
-    table, row_of = np.empty(size, np.int32), np.empty(n_rows, np.int32)
-    few = min(n_rows, LOOKED_AT)
-    for stop in (few, n_rows):
+def merge_rows(database: Database, ends: Integers) -> Database:
+    """Let equal rows be one row of their total weight, and drop empty ones, where that saves.
+
+    `ends` are the ends of the rows, and the one before the first.
+    """
+    n_rows = len(ends) - 1
+    table = np.empty(1 << max(4, int(2 * n_rows).bit_length()), np.int32)
+    row_of = np.empty(n_rows, np.int32)
+    for stop in (min(n_rows, LOOKED_AT), n_rows):
         table.fill(-1)
-        distinct, held = find_equal(frozen(database.rows), frozen(database.row_offsets), stop, table, row_of)
+        distinct, held = find_equal(frozen(database.rows), frozen(ends), stop, table, row_of)
         if distinct > DISTINCT * stop:
             return database
-    rows, row_offsets = np.empty(held, np.int32), np.zeros(distinct + 1, np.int64)
-    weights = np.zeros(distinct, np.int64)
-    copy_distinct(
-        frozen(database.rows), frozen(database.row_offsets), frozen(database.weights), row_of, rows, row_offsets, weights
-    )
-    row_lists, list_offsets = list_rows(rows, row_offsets, len(database.counts))
-    return database._replace(
-        rows=rows, row_offsets=row_offsets, row_lists=row_lists, list_offsets=list_offsets, weights=weights
-    )
-
-
-def list_rows(rows: Items, row_offsets: Integers, n_items: int) -> tuple[Items, Integers]:
-    """The rows of every item one after the other, and where those of each begin."""
-    list_offsets = running_sum(np.bincount(rows, minlength=n_items))
-    row_lists = np.empty(len(rows), np.int32)
-    fill_lists(frozen(rows), frozen(row_offsets), list_offsets[:-1].copy(), row_lists)
-    return row_lists, list_offsets
+    rows, weights = np.empty(1 + held + distinct, np.int32), np.zeros(distinct, np.int64)
+    places, cursor = np.empty(held, np.int32), np.zeros(len(database.counts) + 1, np.int64)
+    old = frozen(database.rows), frozen(ends), frozen(database.weights), frozen(row_of)
+    copy_distinct(*old, rows, weights, cursor[1:])
+    list_offsets = np.cumsum(cursor)
+    fill_places(frozen(rows), list_offsets.copy(), places)
+    return database._replace(rows=rows, places=places, list_offsets=list_offsets, weights=weights)
 
 
 def running_sum(sizes: Integers) -> Integers:
@@ -106,11 +101,11 @@ def running_sum(sizes: Integers) -> Integers:
 
 def count_pairs(database: Database) -> Integers:
     """Weight of the rows with two items, at ``first * n_items + second``; empty where that table would not pay."""
-    n_items, sizes = len(database.counts), np.diff(database.row_offsets)
-    if n_items * n_items > min(MOST_PAIRS, int((sizes * sizes).sum())):
+    n_items, ends = len(database.counts), np.flatnonzero(database.rows < 0)
+    if n_items * n_items > min(MOST_PAIRS, int((np.diff(ends) ** 2).sum())):
         return np.empty(0, np.int64)
     pairs = np.zeros(n_items * n_items, np.int64)
-    add_pairs(frozen(database.rows), frozen(database.row_offsets), frozen(database.weights), n_items, pairs)
+    add_pairs(frozen(database.rows), frozen(database.weights), n_items, pairs)
     return pairs
 
 
@@ -139,8 +134,8 @@ def keep_items(
     weights,  # (n_rows,) or (0,) IN
     place,  # (n_labels,) IN: number of places for an item to leave out
     last,  # (n_items + 1,) INOUT: last row that had the item, -1 at first
-    rows,  # (total + 1,) OUT
-    row_offsets,  # (n_rows + 1,) OUT
+    kept,  # (total + 1,) OUT
+    offsets_kept,  # (n_rows + 1,) INOUT: zero at first
 ):
     """Write the places of the items to keep, once for each row; none of rows of fewer than two, or without weight."""
     n, n_items = 0, len(last) - 1
@@ -148,48 +143,50 @@ def keep_items(
         begin = n
         for t in range(offsets[r], offsets[r + 1]):
             p = place[items[t]]
-            rows[n] = p
+            kept[n] = p
             n += (last[p] != r) & (p < n_items)
             last[p] = r
         if n < begin + 2 or (len(weights) and weights[r] == 0):
             n = begin
-        row_offsets[r + 1] = n
+        offsets_kept[r + 1] = n
     return n
 
 
 @kernel
 def fill_lists(
-    rows,  # (held,) IN
-    row_offsets,  # (n_rows + 1,) IN
+    kept,  # (held or more,) IN
+    offsets_kept,  # (n_rows + 1,) IN
     cursor,  # (n_items,) INOUT: where the next row of an item goes
     row_lists,  # (held,) OUT
 ):
     """Write the rows of every item."""
-    for r in range(len(row_offsets) - 1):
-        for t in range(row_offsets[r], row_offsets[r + 1]):
-            row_lists[cursor[rows[t]]] = r
-            cursor[rows[t]] += 1
+    for r in range(len(offsets_kept) - 1):
+        for t in range(offsets_kept[r], offsets_kept[r + 1]):
+            row_lists[cursor[kept[t]]] = r
+            cursor[kept[t]] += 1
 
 
 @kernel
 def fill_rows(
-    row_lists,  # (kept,) IN
+    row_lists,  # (held,) IN
     list_offsets,  # (n_items + 1,) IN
     cursor,  # (n_rows,) INOUT: where the next item of a row goes
-    rows,  # (kept,) OUT
+    rows,  # (1 + held + n_rows,) INOUT: ends are there
+    places,  # (held,) OUT
 ):
     """Write the items of every row, ascending without a sort: they come in that order."""
     for p in range(len(list_offsets) - 1):
         for t in range(list_offsets[p], list_offsets[p + 1]):
             r = row_lists[t]
             rows[cursor[r]] = p
+            places[t] = cursor[r]
             cursor[r] += 1
 
 
 @kernel
 def find_equal(
-    rows,  # (kept,) IN
-    row_offsets,  # (n_rows + 1,) IN
+    rows,  # (1 + held + n_rows,) IN
+    ends,  # (n_rows + 1,) IN
     stop,
     table,  # (power of two,) INOUT: first row of its kind by hash, -1 where there is none
     row_of,  # (n_rows,) OUT: number of the row among the distinct ones, -1 for an empty one
@@ -197,7 +194,7 @@ def find_equal(
     """Number the distinct rows among the first `stop`, and return how many there are and how many items they hold."""
     distinct, held = 0, 0
     for r in range(stop):
-        start, end = row_offsets[r], row_offsets[r + 1]
+        start, end = ends[r] + 1, ends[r + 1]
         if start == end:
             row_of[r] = -1
             continue
@@ -213,9 +210,8 @@ def find_equal(
                 distinct += 1
                 held += end - start
                 break
-            shift = row_offsets[other] - start
-            if row_offsets[other + 1] - row_offsets[other] == end - start:
-                t = start
+            if ends[other + 1] - ends[other] == ends[r + 1] - ends[r]:
+                t, shift = start, ends[other] - ends[r]
                 while t < end and rows[t] == rows[t + shift]:
                     t += 1
                 if t == end:
@@ -227,41 +223,60 @@ def find_equal(
 
 @kernel
 def copy_distinct(
-    rows,  # (kept,) IN
-    row_offsets,  # (n_rows + 1,) IN
-    weights,  # (n_rows,) IN
+    rows,  # (1 + held + n_rows,) IN
+    ends,  # (n_rows + 1,) IN
+    weights,  # (n_rows,) or (0,) IN
     row_of,  # (n_rows,) IN
-    distinct_rows,  # (held,) OUT
-    distinct_offsets,  # (distinct + 1,) INOUT: zeros at first
+    distinct_rows,  # (1 + held + distinct,) OUT
     distinct_weights,  # (distinct,) INOUT: zeros at first
+    list_sizes,  # (n_items,) INOUT: zeros at first
 ):
     """Write each row that is the first of its kind, and the weight of all of them."""
-    n = 0
+    n, to = 0, 1
+    distinct_rows[0] = -1
     for r in range(len(row_of)):
         if row_of[r] < 0:
             continue
-        distinct_weights[row_of[r]] += weights[r]
+        distinct_weights[row_of[r]] += weights[r] if len(weights) else 1
         if row_of[r] == n:
-            to = distinct_offsets[n]
-            for t in range(row_offsets[r], row_offsets[r + 1]):
+            for t in range(ends[r] + 1, ends[r + 1]):
                 distinct_rows[to] = rows[t]
+                list_sizes[rows[t]] += 1
                 to += 1
             n += 1
-            distinct_offsets[n] = to
+            distinct_rows[to] = -n
+            to += 1
+
+
+@kernel
+def fill_places(
+    rows,  # (1 + held + n_rows,) IN
+    cursor,  # (n_items + 1,) INOUT: where the next place of an item goes
+    places,  # (held,) OUT
+):
+    """Write where every item stands."""
+    for t in range(len(rows)):
+        if rows[t] >= 0:
+            places[cursor[rows[t]]] = t
+            cursor[rows[t]] += 1
 
 
 @kernel
 def add_pairs(
-    rows,  # (kept,) IN
-    row_offsets,  # (n_rows + 1,) IN
-    weights,  # (n_rows,) IN
+    rows,  # (1 + held + n_rows,) IN
+    weights,  # (n_rows,) or (0,) IN
     n_items,
     pairs,  # (n_items * n_items,) INOUT
 ):
     """Add the weight of every row to its pairs of items."""
-    for r in range(len(weights)):
-        weight, end = weights[r], row_offsets[r + 1]
-        for t in range(row_offsets[r], end):
+    end = 0
+    while end + 1 < len(rows):
+        start = end + 1
+        end = start
+        while rows[end] >= 0:
+            end += 1
+        weight = weights[-1 - rows[end]] if len(weights) else 1
+        for t in range(start, end):
             first = rows[t] * n_items
             for u in range(t + 1, end):
                 pairs[first + rows[u]] += weight

@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
+from kmad._threads import Threads
 from kmad.rules._branches import Nodes
 from kmad.rules._database import Integers, Items, running_sum
 
 # Bits of a key that numpy sorts as a signed number.
 KEY_BITS = 63
+# Fewer sets than this are in order before a pool of threads has started.
+FEW_SETS = 1 << 15
 
 
-def sort_sets(trees: list[Nodes], ids: Items, min_len: int) -> tuple[Items, Integers, Integers]:
+def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) -> tuple[Items, Integers, Integers]:
     """Flat items, offsets and counts of the sets of some trees, by length and then in lexicographic order.
 
     `ids` are the ids of the items of the trees. Sets of fewer than `min_len` items are left out.
@@ -34,25 +37,24 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int) -> tuple[Items, Inte
     for tree in trees:
         write_rows(*map(frozen, tree), frozen(place), frozen(first), frozen(starts), cursor, rows, counts)
 
-    chosen = []
-    for k in range(min_len, len(sizes)):
-        block = rows[starts[k] : starts[k + 1]]
+    def order_sets(k: int, _: int) -> NDArray[np.int64]:
+        order = lexicographic_order(frozen(rows[starts[k] : starts[k + 1]]), int(sizes[k]), n_bits)
         found = counts[first[k] : first[k] + sizes[k]]
-        order = lexicographic_order(frozen(block), int(sizes[k]), n_bits)
         # Sets that only lead to others have no count.
-        chosen.append((k, block, found, order if kept_all(found) else order[found[order] > 0]))
-    lengths = np.repeat([k for k, *_ in chosen], [len(order) for *_, order in chosen]).astype(np.int64)
-    offsets = running_sum(lengths)
-    items, totals = np.empty(offsets[-1], np.int32), np.empty(len(lengths), np.int64)
-    n = 0
-    for k, block, found, order in chosen:
+        return order if found.all() else order[found[order] > 0]
+
+    lengths = range(min_len, len(sizes))
+    each = threads.map if len(counts) > FEW_SETS else Threads(1).map
+    orders = each(order_sets, zip(lengths, lengths, strict=True))
+    offsets = running_sum(np.repeat(lengths, list(map(len, orders))))
+    items, totals = np.empty(offsets[-1], np.int32), np.empty(len(offsets) - 1, np.int64)
+
+    def gather_sets(k: int, n: int) -> None:
+        block, found, order = rows[starts[k] :], counts[first[k] :], orders[k - min_len]
         gather(frozen(block), frozen(found), frozen(order), k, frozen(names), items[offsets[n] :], totals[n:])
-        n += len(order)
+
+    each(gather_sets, zip(lengths, running_sum(np.array(list(map(len, orders)), np.int64)), strict=False))
     return items, offsets, totals
-
-
-def kept_all(counts: Integers) -> bool:
-    return bool(counts.all())
 
 
 def lexicographic_order(rows: Items, n_rows: int, n_bits: int) -> NDArray[np.int64]:

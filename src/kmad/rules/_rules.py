@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real
-from kmad.rules._apriori import memory_at_hand
 from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
-from kmad.rules._lattice import Lattice, build_lattice, improve, split
+from kmad.rules._lattice import Lattice, build_lattice, improve, simplify, split
 from kmad.rules._measures import MEASURES, TABLE, Counts
+from kmad.rules._memory import memory_at_hand
 from kmad.rules._recommend import (
     COMBINE,
     Offers,
@@ -29,7 +29,15 @@ from kmad.rules._recommend import (
     make_table,
     recommend,
 )
-from kmad.rules._significance import ADJUSTMENTS, ALTERNATIVES, METHODS, adjust_p_values, chi_square_test, fisher
+from kmad.rules._significance import (
+    ADJUSTMENTS,
+    AGAINST,
+    ALTERNATIVES,
+    METHODS,
+    adjust_p_values,
+    chi_square_test,
+    fisher,
+)
 from kmad.rules._templates import Template, read_template
 
 Floats = NDArray[np.float64]
@@ -190,16 +198,22 @@ class Rules:
         self,
         *,
         method: str = "fisher",
+        against: str = "independence",
         alternative: str = "greater",
         adjust: str = "none",
         n_tests: int | None = None,
     ) -> Floats:
-        """Chance that independent parts would stand together as often as those of each rule.
+        """Chance that unrelated parts would stand together as often as those of each rule.
 
         Parameters
         ----------
         method : {"fisher", "chi-square"}, default="fisher"
             Fisher's exact test, or Pearson's chi-square test without continuity correction.
+
+        against : {"independence", "simpler"}, default="independence"
+            Whether the consequent is tested for independence of the antecedent among all baskets, or of each item of
+            the antecedent among the baskets with the others: then the largest of these p-values counts, and a small one
+            says that no item could be left out. For antecedents of one item both are the same.
 
         alternative : {"greater", "two-sided"}, default="greater"
             Whether the parts stand together more often than independent ones would, or as far from that in either
@@ -226,6 +240,8 @@ class Rules:
 
         References
         ----------
+        G. I. Webb, "Discovering significant patterns", Machine Learning 68 (2007), 1-33: tests against simpler rules.
+
         R. A. Fisher, "On the interpretation of chi-square from contingency tables, and the calculation of P", Journal
         of the Royal Statistical Society 85 (1922), 87-94.
 
@@ -236,18 +252,21 @@ class Rules:
         57 (1995), 289-300.
         """
         _check_choice("method", method, METHODS)
+        _check_choice("against", against, AGAINST)
         _check_choice("alternative", alternative, ALTERNATIVES)
         _check_choice("adjust", adjust, ADJUSTMENTS)
         if n_tests is None:
             n_tests = len(self)
         check_integer("n_tests", n_tests, least=len(self))
-        if method == "fisher":
-            if self.itemsets.counts.dtype.kind == "f":
-                raise ValueError("method 'fisher' counts whole baskets, but these have fractional weights.")
-            with Threads(self._n_jobs) as threads:
-                p = fisher(self._counts, alternative, threads)
-        else:
-            p = chi_square_test(self._counts, alternative)
+        if method == "fisher" and self.itemsets.counts.dtype.kind == "f":
+            raise ValueError("method 'fisher' counts whole baskets, but these have fractional weights.")
+        starts, counts = np.arange(len(self)), self._counts
+        if against == "simpler":
+            starts, counts = self._simpler_counts()
+        with Threads(self._n_jobs) as threads:
+            p = fisher(counts, alternative, threads) if method == "fisher" else chi_square_test(counts, alternative)
+        if len(self):
+            p = np.maximum.reduceat(p, starts)
         return adjust_p_values(p, adjust, int(n_tests))
 
     def significant(
@@ -255,6 +274,7 @@ class Rules:
         alpha: float = 0.05,
         *,
         method: str = "fisher",
+        against: str = "independence",
         alternative: str = "greater",
         adjust: str = "none",
         n_tests: int | None = None,
@@ -268,6 +288,9 @@ class Rules:
 
         method : {"fisher", "chi-square"}, default="fisher"
             The test, as in `p_values`.
+
+        against : {"independence", "simpler"}, default="independence"
+            What the rule must do better than, as in `p_values`.
 
         alternative : {"greater", "two-sided"}, default="greater"
             What is tested, as in `p_values`.
@@ -284,7 +307,7 @@ class Rules:
             Those rules, in their order.
         """
         check_real("alpha", alpha, above=0, below=1)
-        p = self.p_values(method=method, alternative=alternative, adjust=adjust, n_tests=n_tests)
+        p = self.p_values(method=method, against=against, alternative=alternative, adjust=adjust, n_tests=n_tests)
         return self._select(p <= alpha)
 
     def prune_redundant(self, *, min_improvement: float = 0.0) -> Rules:
@@ -534,15 +557,27 @@ class Rules:
 
     def _improvement(self) -> Floats:
         improvement = np.empty(len(self))
+        self._look_below(improve, (), (improvement,))
+        return improvement
+
+    def _simpler_counts(self) -> tuple[NDArray[np.int64], Counts]:
+        """Where each rule begins, and for every item of its antecedent the counts among the baskets with the others."""
+        lengths = self.itemsets.lengths[self.antecedent]
+        starts = np.cumsum(lengths) - lengths
+        n, y = np.empty(lengths.sum()), np.empty(lengths.sum())
+        self._look_below(simplify, (frozen(starts),), (n, y))
+        return starts, Counts(np.repeat(self._counts.xy, lengths), np.repeat(self._counts.x, lengths), y, n)
+
+    def _look_below(
+        self, kernel: Callable[..., object], inputs: tuple[NDArray[Any], ...], outputs: tuple[Floats, ...]
+    ) -> None:
+        """Run a kernel that follows the links of the lattice, over chunks of rules."""
+        longest = int(self.itemsets.lengths.max(initial=1))
         with Threads(self._n_jobs) as threads:
             lattice = self._lattice = self._lattice or build_lattice(self.itemsets, threads)
-            threads.map(
-                lambda start, stop: improve(
-                    *lattice[:4], self._counts.n, self.antecedent, self.union, start, stop, improvement
-                ),
-                pairwise([*range(0, len(self), CHUNK_RULES), len(self)]),
-            )
-        return improvement
+            given = (*lattice[:4], self._counts.n, longest, self.antecedent, self.union)
+            edges = [*range(0, len(self), CHUNK_RULES), len(self)]
+            threads.map(lambda start, stop: kernel(*given, *inputs, start, stop, *outputs), pairwise(edges))
 
 
 def _measured_by(measure: Callable[[Counts], Floats]) -> Callable[[Rules], Floats]:
