@@ -15,6 +15,7 @@ from tests.rules import rule_reference as reference
 from kmad.rules import Itemsets, Rules, association_rules
 from kmad.rules._lattice import CHUNK_SUBSETS
 from kmad.rules._measures import MEASURES, TABLE
+from kmad.rules._significance import ALTERNATIVES
 
 ITEMS = "abcdef"
 BASKETS = st.lists(st.sets(st.sampled_from(ITEMS)).map(sorted), min_size=1, max_size=12)
@@ -212,6 +213,7 @@ def test_no_rules_do_no_harm(itemsets):
     assert len(none) == 0
     assert list(none) == []
     assert none.improvement.shape == none.fisher_p.shape == none.lift.shape == (0,)
+    assert none.p_values(against="simpler").shape == (0,)
     assert len(none.sort()) == len(none.prune_redundant()) == len(none.significant(adjust="holm")) == 0
     assert len(none.filter(consequent=["tea"])) == 0
     assert none.recommend(["bread"]) == []
@@ -285,11 +287,30 @@ def test_significant_keeps_the_small_p_values():
     level = np.median(p)
     assert 0 < level < 1
     assert pairs(rules.significant(level, adjust="fdr", n_tests=100)) == pairs(rules[p <= level])
-    both = rules.p_values(method="chi-square", alternative="two-sided")
-    assert pairs(rules.significant(0.3, method="chi-square", alternative="two-sided")) == pairs(rules[both <= 0.3])
+    options = {"method": "chi-square", "against": "simpler", "alternative": "two-sided"}
+    others = rules.p_values(**options)
+    assert pairs(rules.significant(0.3, **options)) == pairs(rules[others <= 0.3])
+    assert 0 < len(rules.significant(0.3, **options)) < len(rules)
 
 
 TABLES = [("pandas", pd.DataFrame), ("polars", pl.DataFrame), ("pyarrow", pa.Table)]
+
+
+@given(BASKETS, st.sampled_from(ALTERNATIVES))
+def test_p_values_against_simpler_rules_are_those_among_their_baskets(baskets, alternative):
+    rules = association_rules(reference.itemsets_of(baskets), min_confidence=0.4)
+    expected = []
+    for antecedent, consequent in pairs(rules):
+        tests = []
+        for item in antecedent:
+            among = [basket for basket in baskets if antecedent - {item} <= set(basket)]
+            both, y = reference.count(among, antecedent | consequent), reference.count(among, consequent)
+            tests.append(reference.fisher(both, reference.count(among, antecedent), y, len(among), alternative))
+        expected.append(max(tests))
+    found = rules.p_values(against="simpler", alternative=alternative)
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
+    single = rules.itemsets.lengths[rules.antecedent] == 1
+    np.testing.assert_array_equal(found[single], rules.p_values(alternative=alternative)[single])
 
 
 @pytest.mark.parametrize(("backend", "kind"), TABLES)
@@ -351,6 +372,7 @@ def test_wrong_arguments_are_named(itemsets, options, error, message):
 @pytest.mark.parametrize(
     ("method", "arguments", "message"),
     [
+        ("p_values", {"against": "chance"}, "against must be one of independence, simpler; got 'chance'"),
         ("p_values", {"method": "t"}, "method must be one of fisher, chi-square; got 't'"),
         ("p_values", {"alternative": "less"}, "alternative must be one of greater, two-sided; got 'less'"),
         ("p_values", {"adjust": "sidak"}, "adjust must be one of none, bonferroni, holm, fdr; got 'sidak'"),

@@ -222,12 +222,29 @@ def split(
 
 
 @kernel
+def locate(
+    items,  # (total,) IN
+    offsets,  # (m + 1,) IN
+    x,
+    z,
+    place,  # (longest,) OUT
+):
+    """Find where in set z the items of its subset x stand."""
+    q = offsets[z]
+    for p in range(offsets[x + 1] - offsets[x]):
+        while items[q] != items[offsets[x] + p]:
+            q += 1
+        place[p] = q - offsets[z]
+
+
+@kernel
 def improve(
     items,  # (total,) IN
     offsets,  # (m + 1,) IN
     counts,  # (m,) IN
     below,  # (total,) IN
     total,
+    longest,
     antecedent,  # (n,) IN
     union,  # (n,) IN
     start,
@@ -235,22 +252,15 @@ def improve(
     improvement,  # (n,) OUT
 ):
     """By how much each rule's confidence exceeds that of the best rule with a part of its antecedent, or none."""
-    longest = 0
-    for r in range(start, stop):
-        longest = max(longest, offsets[antecedent[r] + 1] - offsets[antecedent[r]])
-    place = np.empty(longest + 1, np.int64)
+    place = np.empty(longest, np.int64)
+    # After d removals: the antecedent, with its consequent, and the next item to try.
     ante = np.empty(longest + 1, np.int64)
     whole = np.empty(longest + 1, np.int64)
     position = np.empty(longest + 1, np.int64)
     for r in range(start, stop):
         x, z = antecedent[r], union[r]
         length = offsets[x + 1] - offsets[x]
-        # Where the items of the antecedent stand in the union.
-        q = offsets[z]
-        for p in range(length):
-            while items[q] != items[offsets[x] + p]:
-                q += 1
-            place[p] = q - offsets[z]
+        locate(items, offsets, x, z, place)
         best = 0.0
         d = 0
         ante[0], whole[0], position[0] = x, z, 0
@@ -266,3 +276,30 @@ def improve(
             d += 1
             ante[d], whole[d], position[d] = a, w, p + 1
         improvement[r] = counts[z] / counts[x] - best
+
+
+@kernel
+def simplify(
+    items,  # (total,) IN
+    offsets,  # (m + 1,) IN
+    counts,  # (m,) IN
+    below,  # (total,) IN
+    total,
+    longest,
+    antecedent,  # (n,) IN
+    union,  # (n,) IN
+    starts,  # (n,) IN: where the items of each antecedent go
+    start,
+    stop,
+    held,  # (sum of lengths,) OUT
+    both,  # (sum of lengths,) OUT
+):
+    """Count the baskets with the antecedent less each of its items, and those that hold the consequent too."""
+    place = np.empty(longest, np.int64)
+    for r in range(start, stop):
+        x, z = antecedent[r], union[r]
+        locate(items, offsets, x, z, place)
+        for p in range(offsets[x + 1] - offsets[x]):
+            a = below[offsets[x] + p]
+            held[starts[r] + p] = counts[a] if a >= 0 else total
+            both[starts[r] + p] = counts[below[offsets[z] + place[p]]]

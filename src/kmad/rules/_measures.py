@@ -19,7 +19,7 @@ class Counts(NamedTuple):
     xy: Floats  # (n_rules,)
     x: Floats  # (n_rules,)
     y: Floats  # (n_rules,)
-    n: float
+    n: float | Floats
 
     @property
     def excess(self) -> Floats:
@@ -224,11 +224,11 @@ def mutual_information(c: Counts) -> Floats:
     return np.maximum(j_measure(c) + j_measure(without), 0.0)
 
 
-def _information(both: Floats, x: Floats, y: Floats, n: float) -> Floats:
+def _information(both: Floats, x: Floats, y: Floats, n: float | Floats) -> Floats:
     """P(XY) log(P(XY) / (P(X) P(Y))), which is 0 where nothing is in both."""
     with np.errstate(divide="ignore", invalid="ignore"):
         information = both / n * np.log(both * n / (x * y))
-    return np.where(both == 0, 0.0, information)
+    return np.asarray(np.where(both == 0, 0.0, information))
 
 
 MEASURES: dict[str, Callable[[Counts], Floats]] = {

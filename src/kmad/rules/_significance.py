@@ -13,6 +13,7 @@ from kmad.rules._measures import Counts, chi_square
 Floats = NDArray[np.float64]
 
 METHODS = ("fisher", "chi-square")
+AGAINST = ("independence", "simpler")
 ALTERNATIVES = ("greater", "two-sided")
 ADJUSTMENTS = ("none", "bonferroni", "holm", "fdr")
 
@@ -27,10 +28,10 @@ EQUAL = 1e-7
 def fisher(c: Counts, alternative: str, threads: Threads) -> Floats:
     """P-values of Fisher's exact test, for counts that are whole numbers."""
     p = np.empty(len(c.xy))
-    xy, x, y = (frozen(counts.astype(np.int64)) for counts in (c.xy, c.x, c.y))
+    xy, x, y, n = (frozen(np.broadcast_to(counts, p.shape).astype(np.int64)) for counts in c)
     edges = [*range(0, len(p), CHUNK_RULES), len(p)]
     two_sided = alternative == "two-sided"
-    threads.map(lambda start, stop: sum_tails(xy, x, y, int(c.n), two_sided, start, stop, p), pairwise(edges))
+    threads.map(lambda start, stop: sum_tails(xy, x, y, n, two_sided, start, stop, p), pairwise(edges))
     return p
 
 
@@ -95,7 +96,7 @@ def sum_tails(
     xy,  # (n_rules,) IN
     x,  # (n_rules,) IN
     y,  # (n_rules,) IN
-    n,
+    n,  # (n_rules,) IN
     two_sided,
     start,
     stop,
@@ -103,31 +104,31 @@ def sum_tails(
 ):
     """Fisher's exact test of rules start to stop."""
     for r in range(start, stop):
-        k, a, b = xy[r], x[r], y[r]
-        lowest, highest = max(0, a + b - n), min(a, b)
-        mode = np.int64(float(a + 1) * float(b + 1) / float(n + 2))
+        k, a, b, m = xy[r], x[r], y[r], n[r]
+        lowest, highest = max(0, a + b - m), min(a, b)
+        mode = np.int64(float(a + 1) * float(b + 1) / float(m + 2))
         # The lower tail is the upper tail of the baskets with X and without Y.
         if k > mode:
-            own = upper_tail(k, a, b, n)
+            own = upper_tail(k, a, b, m)
         elif two_sided:
-            own = upper_tail(a - k, a, n - b, n)
+            own = upper_tail(a - k, a, m - b, m)
         elif k == lowest:
             own = 1.0
         else:
-            own = 1.0 - upper_tail(a - k + 1, a, n - b, n)
+            own = 1.0 - upper_tail(a - k + 1, a, m - b, m)
         if two_sided:
-            limit = log_probability(k, a, b, n) + EQUAL
-            if log_probability(mode, a, b, n) <= limit:
+            limit = log_probability(k, a, b, m) + EQUAL
+            if log_probability(mode, a, b, m) <= limit:
                 own = 1.0
             else:
                 # Across the mode, the first table that is no more likely than the observed one.
                 inside, outside = mode, lowest - 1 if k > mode else highest + 1
                 while abs(inside - outside) > 1:
                     middle = (inside + outside) // 2
-                    if log_probability(middle, a, b, n) > limit:
+                    if log_probability(middle, a, b, m) > limit:
                         inside = middle
                     else:
                         outside = middle
                 if lowest <= outside <= highest:
-                    own += upper_tail(a - outside, a, n - b, n) if k > mode else upper_tail(outside, a, b, n)
+                    own += upper_tail(a - outside, a, m - b, m) if k > mode else upper_tail(outside, a, b, m)
         p[r] = min(max(own, 0.0), 1.0)
