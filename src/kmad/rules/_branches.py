@@ -44,7 +44,7 @@ class Work(NamedTuple):
     local: Items  # (n_items,) number of an item beside the first, -1 between uses
     partners: Items  # (n_items,) the item of each such number; excluded ones, earlier than the first, stand first
     partner_counts: Integers  # (n_items,) weight of the rows with the first item and that one
-    slots: Items  # (n_items,) place of a partner's number in the list of extensions, -1 between uses
+    slots: Items  # (n_items,) one more than the place of a partner in the list of extensions, 0 for others
     local_rows: Items  # (largest branch,) rows of the first item, of partners' numbers; laid out as in the database
     local_weights: Integers  # (longest list,) or (0,)
     local_places: Items  # (largest branch,)
@@ -152,7 +152,7 @@ def search(
             flat = held * held // max(n_rows, 1) < (n - excluded) * (n + excluded) // 2 * (words // 4 + 6)
             if n > len(list_items):
                 return LISTS
-            if not flat and n * words > len(bits):
+            if not flat and (n + 1) * words > len(bits):
                 return BITS
         if closed and not write(
             kind, max_len, 0, 1, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item, count,
@@ -166,12 +166,12 @@ def search(
             state[BLOCK], state[BLOCK_END] = state[WRITTEN], state[WRITTEN_END]
         elif deeper:
             for x in range(n):
-                slots[x] = x
+                slots[x] = x + 1
                 list_items[x] = partners[x]
                 list_counts[x] = partner_counts[x]
             fill_words(whole, 0, n_rows, n, words, local_places, local_rows, local_weights, slots, planes, bits)
             for x in range(n):
-                slots[x] = -1
+                slots[x] = 0
             push(n, excluded, words, state, frames)
 
 
@@ -266,7 +266,7 @@ def pair_up(
         # A single extension is written without a look at its rows.
         if deeper and n > 1:
             words = plan_words(list_start, list_end, local_places, local_rows, local_weights, planes, shift)
-            if n * words > len(bits):
+            if (n + 1) * words > len(bits):
                 return BITS, budget
         if closed and not write(
             kind, max_len, prefix, prefix_end, partners[j], total, perfect, n_perfect, n == 0, path, path_nodes,
@@ -277,12 +277,12 @@ def pair_up(
         if deeper:
             if n > 1:
                 for t in range(n):
-                    slots[found[t]] = t
+                    slots[found[t]] = t + 1
                 fill_words(
                     whole, list_start, list_end, n, words, local_places, local_rows, local_weights, slots, planes, bits
                 )
                 for t in range(n):
-                    slots[found[t]] = -1
+                    slots[found[t]] = 0
             push(n, excluded, words, state, frames)
 
 
@@ -437,8 +437,8 @@ def push(
 ):
     """Begin with the first `n` extensions, the excluded ones as if they had been taken."""
     frames[0, START], frames[0, NEXT], frames[0, END] = 0, excluded, n
-    frames[0, PREFIX], frames[0, PREFIX_END], frames[0, FLOOR] = state[WRITTEN], state[WRITTEN_END], 0
-    state[DEPTH], state[LIST], state[BIT], state[WORDS] = 1, n, n * words, words
+    frames[0, PREFIX], frames[0, PREFIX_END], frames[0, FLOOR] = state[WRITTEN], state[WRITTEN_END], words
+    state[DEPTH], state[LIST], state[BIT], state[WORDS] = 1, n, (n + 1) * words, words
 
 
 @kernel
@@ -575,13 +575,15 @@ def tally_rows(
             u -= 1
         weight = weight_of_row(rows, u, weights)
         begin = u
-        while rows[u] >= 0:
-            before = tally[rows[u]]
-            tally[rows[u]] = before + weight
-            # The test comes too seldom true for a branch to be guessed wrong, and too often to take one.
-            found[n] = rows[u]
+        x = rows[u]
+        while x >= 0:
+            before = tally[x]
+            tally[x] = before + weight
+            # Written in any case: a branch would often be guessed wrong.
+            found[n] = x
             n += (before < low) & (before + weight >= low)
             u += 1
+            x = rows[u]
         walked += u - begin
     return n, walked
 
@@ -768,8 +770,8 @@ def fill_words(
     planes,  # (64,) INOUT
     bits,  # (capacity,) OUT
 ):
-    """Set the bits of the listed rows in the words of the extensions."""
-    bits[: n * words] = 0
+    """Set the bits of the listed rows in the words of the extensions; the first words take those of other items."""
+    bits[words : (n + 1) * words] = 0
     for t in range(start, stop):
         begin = local_places[t] + 1
         while whole and local_rows[begin - 1] >= 0:
@@ -782,9 +784,7 @@ def fill_words(
                 planes[b] += 1
                 word, bit = place >> 6, np.uint64(1) << np.uint64(place & 63)
                 while local_rows[u] >= 0:
-                    slot = slots[local_rows[u]]
-                    if slot >= 0:
-                        bits[slot * words + word] |= bit
+                    bits[slots[local_rows[u]] * words + word] |= bit
                     u += 1
             weight >>= 1
             b += 1

@@ -147,7 +147,7 @@ class Miner:
             local=np.full(n_items, -1, np.int32),
             partners=np.empty(n_items, np.int32),
             partner_counts=np.empty(n_items, np.int64),
-            slots=np.full(n_items, -1, np.int32),
+            slots=np.zeros(n_items, np.int32),
             local_rows=np.empty(held + 2, np.int32),
             local_weights=np.empty(longest_list if len(database.weights) else 0, np.int64),
             local_places=np.empty(held, np.int32),
