@@ -56,6 +56,7 @@ RECOMMENDED = [Case("T10I4D100K", 0.001, 0.8), Case("retail", 0.0002, 0.5), Case
 MEASURES = ("support", "confidence", "lift", "antecedent_support", "consequent_support", "count")
 # Letters of PyFIM for about the same: support, confidence, lift, counts of body and head, and of both.
 REPORT = "sclbha"
+CHECKED = 100_000
 PYFIM = ("apriori", "eclat", "fpgrowth")
 MLXTEND = (
     "antecedent_support",
@@ -172,8 +173,7 @@ def compare_with_pyfim(folder: Path, rounds: int) -> None:
         tasks |= {name: partial(getattr(fim, name), baskets, **options) for name in PYFIM}
         seconds, found = time_in_turn(rounds, tasks)
         best = min(PYFIM, key=seconds.__getitem__)
-        # A body without items is no rule to kmad.
-        n_peer = sum(1 for _, body, *_ in found[best] if body)
+        n_peer = check_rules(found["kmad"], found[best])
         ratios.append(seconds[best] / seconds["kmad"])
         rows.append(
             (
@@ -198,6 +198,18 @@ def from_baskets(baskets: Baskets, case: Case) -> Rules:
     for name in MEASURES:
         rules.measure(name)
     return rules
+
+
+def check_rules(rules: Rules, peers: list[tuple[Any, ...]]) -> int:
+    """Hold PyFIM's rules against ours, one by one where they are not too many; returns how many it has."""
+    # A body without items is no rule to kmad.
+    theirs = [rule for rule in peers if rule[1]]
+    here = REPORT.index("a") + 2
+    np.testing.assert_array_equal(np.sort([rule[here] for rule in theirs]), np.sort(rules.count))
+    if len(theirs) <= CHECKED:
+        counts = {(rule.consequent, rule.antecedent): n for rule, n in zip(rules, rules.count.tolist(), strict=True)}
+        assert counts == {(frozenset([rule[0]]), frozenset(rule[1])): rule[here] for rule in theirs}
+    return len(theirs)
 
 
 def time_recommendations(folder: Path, rounds: int) -> None:

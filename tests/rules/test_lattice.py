@@ -8,14 +8,14 @@ from tests.rules import rule_reference as reference
 
 from kmad._threads import Threads
 from kmad.rules import Itemsets, _lattice
-from kmad.rules._lattice import build_lattice, draw_signs, find
+from kmad.rules._lattice import build_lattice, draw_signs, even_chunks, find
 
 BASKETS = st.lists(st.sets(st.sampled_from("abcdef")).map(sorted), min_size=1, max_size=12)
 
 
 def build(itemsets):
     with Threads(1) as threads:
-        return build_lattice(itemsets, threads)
+        return build_lattice(itemsets, even_chunks(itemsets), threads)
 
 
 @given(BASKETS)
@@ -44,11 +44,10 @@ def test_lattice_finds_the_sets_that_are_there(baskets, wanted):
 @given(BASKETS)
 def test_chunks_cover_the_sets_once(baskets):
     itemsets = reference.itemsets_of(baskets)
-    lattice = build(itemsets)
     with pytest.MonkeyPatch.context() as patch:
         for most in (1, 7, 100, 10**6):
             patch.setattr(_lattice, "CHUNK_SUBSETS", most)
-            chunks = lattice.chunks()
+            chunks = even_chunks(itemsets)
             assert chunks[0][0] == 0
             assert chunks[-1][1] == len(itemsets)
             assert all(before[1] == after[0] for before, after in pairwise(chunks))

@@ -30,16 +30,17 @@ class Lattice(NamedTuple):
     signs: NDArray[np.uint64]  # (n_items,) the sign of a set is the exclusive or of those of its items
     table: NDArray[np.uint64]  # (2**c,) where signs lead: the tag of a set and its number plus 1, or 0
 
-    def chunks(self) -> list[tuple[int, int]]:
-        """Ranges of sets with about as many subsets each, the same for any number of threads."""
-        subsets = np.cumsum(2.0 ** np.diff(self.offsets))
-        n_chunks = int(subsets[-1] // CHUNK_SUBSETS) + 1 if len(subsets) else 1
-        inner = np.searchsorted(subsets, subsets[-1:] * np.arange(1, n_chunks) / n_chunks)
-        return list(pairwise([0, *np.unique(inner).tolist(), len(subsets)]))
+
+def even_chunks(itemsets: Itemsets) -> list[tuple[int, int]]:
+    """Ranges of sets with about as many subsets each, the same for any number of threads."""
+    subsets = np.cumsum(np.ldexp(1.0, itemsets.lengths))
+    n_chunks = int(subsets[-1] // CHUNK_SUBSETS) + 1 if len(subsets) else 1
+    inner = np.searchsorted(subsets, subsets[-1:] * np.arange(1, n_chunks) / n_chunks)
+    return list(pairwise([0, *np.unique(inner).tolist(), len(subsets)]))
 
 
-def build_lattice(itemsets: Itemsets, threads: Threads) -> Lattice:
-    """Link every set with its subsets.
+def build_lattice(itemsets: Itemsets, chunks: list[tuple[int, int]], threads: Threads) -> Lattice:
+    """Link every set with its subsets, chunk by chunk.
 
     Raises ValueError when one is missing, or a set is there twice.
     """
@@ -47,7 +48,7 @@ def build_lattice(itemsets: Itemsets, threads: Threads) -> Lattice:
     signs, table = _sign(itemsets, 0)
     below = np.empty(len(items), np.int32)
     lattice = Lattice(items, offsets, frozen(itemsets.counts.astype(np.float64)), below, signs, table)
-    missing = threads.map(lambda start, stop: link(items, offsets, below, signs, table, start, stop), lattice.chunks())
+    missing = threads.map(lambda start, stop: link(items, offsets, below, signs, table, start, stop), chunks)
     if max(missing) >= 0:
         i = max(missing)
         raise ValueError(

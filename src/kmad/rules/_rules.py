@@ -17,7 +17,7 @@ from kmad._threads import Threads
 from kmad._validation import check_integer, check_real
 from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
-from kmad.rules._lattice import Lattice, build_lattice, improve, simplify, split
+from kmad.rules._lattice import Lattice, build_lattice, even_chunks, improve, simplify, split
 from kmad.rules._measures import MEASURES, TABLE, Counts
 from kmad.rules._memory import memory_at_hand
 from kmad.rules._recommend import (
@@ -574,8 +574,9 @@ class Rules:
         """Run a kernel that follows the links of the lattice, over chunks of rules."""
         longest = int(self.itemsets.lengths.max(initial=1))
         with Threads(self._n_jobs) as threads:
-            lattice = self._lattice = self._lattice or build_lattice(self.itemsets, threads)
-            given = (*lattice[:4], self._counts.n, longest, self.antecedent, self.union)
+            if self._lattice is None:
+                self._lattice = build_lattice(self.itemsets, even_chunks(self.itemsets), threads)
+            given = (*self._lattice[:4], self._counts.n, longest, self.antecedent, self.union)
             edges = [*range(0, len(self), CHUNK_RULES), len(self)]
             threads.map(lambda start, stop: kernel(*given, *inputs, start, stop, *outputs), pairwise(edges))
 
@@ -713,8 +714,8 @@ def association_rules(
     needed = frozen(in_x.must | in_y.must)
 
     with Threads(n_jobs) as threads:
-        lattice = build_lattice(itemsets, threads)
-        chunks = lattice.chunks()
+        chunks = even_chunks(itemsets)
+        lattice = build_lattice(itemsets, chunks, threads)
         n_rules = np.zeros(len(itemsets), np.int64)
 
         def run(start: int, stop: int, at: int, room: Parts) -> None:
