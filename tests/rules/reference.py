@@ -34,6 +34,6 @@ def maximal_sets(frequent):
 KINDS = {"frequent": dict, "closed": closed_sets, "maximal": maximal_sets}
 
 
-def mine(baskets, least, kind="frequent", weights=None, min_len=1, max_len=99):
+def mine(baskets, least, *, kind="frequent", weights=None, min_len=1, max_len=99):
     found = KINDS[kind](frequent_sets(baskets, least, weights))
     return {s: n for s, n in found.items() if min_len <= len(s) <= max_len}

@@ -1,7 +1,5 @@
 """The function that finds frequent itemsets."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Mapping
@@ -156,8 +154,8 @@ def apriori(
             flat, edges, found = sort_sets(trees, ids, min_len, threads)
     except TooManyItemsetsError as error:
         raise ValueError(
-            f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise min_support, set "
-            'max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
+            f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise "
+            'min_support, set max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
         ) from None
     tell("apriori: %d %s itemsets", len(found), kind)
     return Itemsets(
@@ -190,7 +188,7 @@ def check_arguments(
     check_integer("verbose", verbose, least=0)
 
 
-def check_support(name: str, support: object) -> None:
+def check_support(name: str, support: Any) -> None:
     if isinstance(support, Mapping):
         for key, value in support.items():
             if isinstance(value, Mapping):
@@ -200,9 +198,9 @@ def check_support(name: str, support: object) -> None:
     if isinstance(support, bool | np.bool_) or not isinstance(support, Real):
         raise TypeError(f"{name} must be a share of the baskets, a count or a mapping; got {support!r}.")
     if isinstance(support, Integral):
-        if support < 1:
+        if int(support) < 1:
             raise ValueError(f"{name} must be at least 1 as a count; got {support!r}.")
-    elif not 0 < support <= 1:
+    elif not 0 < float(support) <= 1:
         raise ValueError(f"{name} must lie above 0 and up to 1.0 as a share, or be an integer; got {support!r}.")
 
 

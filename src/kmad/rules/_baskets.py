@@ -1,7 +1,5 @@
 """Baskets from whatever holds them, as numbered items and where each basket begins."""
 
-from __future__ import annotations
-
 import gzip
 from array import array
 from collections import defaultdict
@@ -23,6 +21,9 @@ Integers = NDArray[np.int64]
 SPAN = 4
 LEAST_SPAN = 1 << 16
 LONG = 16
+# Letters of a FIMI file, and the most digits that surely fit in 64 bits.
+TAB, NEW_LINE, RETURN, BLANK, MINUS, ZERO, NINE = 9, 10, 13, 32, 45, 48, 57
+DIGITS = 18
 KINDS = (
     "a list of lists of items, a table with the columns basket= and item=, a one-hot table or array, "
     "a SciPy sparse matrix or the path of a FIMI file"
@@ -32,7 +33,7 @@ KINDS = (
 class Baskets(NamedTuple):
     """Items by number; an item may stand in a basket more than once."""
 
-    items: NDArray[np.integer[Any]]  # (total,)
+    items: NDArray[np.int32]  # (total,)
     offsets: Integers  # (n_baskets + 1,) where the items of each basket begin
     labels: Sequence[Any] | NDArray[Any]  # (n_items,)
     backend: str | None  # kind of table that they came in
@@ -79,7 +80,7 @@ def read_lists(baskets: list[Any]) -> Baskets:
     offsets = offsets_of(baskets)
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
-        items = np.fromiter(map(numbers.__getitem__, chain.from_iterable(baskets)), np.int64, offsets[-1])
+        items = np.fromiter(map(numbers.__getitem__, chain.from_iterable(baskets)), np.int32, offsets[-1])
     except TypeError as error:
         raise TypeError(f"items of baskets must be hashable; {error}.") from error
     for label, number in numbers.items():
@@ -154,18 +155,21 @@ def number(values: Integers) -> tuple[NDArray[np.int32], Integers]:
 
 def read_long(table: nw.DataFrame[Any], basket: str | None, item: str | None) -> Baskets:
     """Baskets of a table with one row for each item in a basket; baskets are ordered by first appearance."""
-    for argument, name in (("basket", basket), ("item", item)):
-        if name is None:
-            raise ValueError(f"{argument} must name a column where the other one is given; got None.")
-        if name not in table.columns:
-            raise ValueError(f"{argument} must name a column; got {name!r}, and the columns are {table.columns}.")
-    numbers, _ = number_column(table[basket], "basket")
-    items, labels = number_column(table[item], "item")
+    numbers, _ = number_column(column_of(table, "basket", basket), "basket")
+    items, labels = number_column(column_of(table, "item", item), "item")
     sizes = np.bincount(numbers) if len(numbers) else np.empty(0, np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     ordered = np.empty(len(items), np.int32)
     group_items(frozen(numbers), frozen(items), offsets[:-1].copy(), ordered)
     return Baskets(ordered, offsets, labels, table.implementation.value)
+
+
+def column_of(table: nw.DataFrame[Any], argument: str, name: str | None) -> nw.Series[Any]:
+    if name is None:
+        raise ValueError(f"{argument} must name a column where the other one is given; got None.")
+    if name not in table.columns:
+        raise ValueError(f"{argument} must name a column; got {name!r}, and the columns are {table.columns}.")
+    return table[name]
 
 
 def number_column(column: nw.Series[Any], argument: str) -> tuple[NDArray[np.int32], Sequence[Any]]:
@@ -255,10 +259,12 @@ def read_array(array: NDArray[Any]) -> Baskets:
         wrong = (array != 0) & (array != 1)
         if wrong.any():
             i, j = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-            raise ValueError(f"a one-hot array must hold 0 and 1 or booleans; got {array[i, j]} at row {i}, column {j}.")
+            raise ValueError(
+                f"a one-hot array must hold 0 and 1 or booleans; got {array[i, j]} in row {i}, column {j}."
+            )
     rows, items = np.nonzero(array)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(array)))]).astype(np.int64)
-    return Baskets(items, offsets, range(array.shape[1]), None)
+    return Baskets(items.astype(np.int32), offsets, range(array.shape[1]), None)
 
 
 def read_sparse(matrix: Any) -> Baskets:
@@ -275,7 +281,7 @@ def read_sparse(matrix: Any) -> Baskets:
     if not data.all():
         held = np.concatenate([[0], np.cumsum(data != 0)])
         items, offsets = items[data != 0], held[offsets].astype(np.int64)
-    return Baskets(items, offsets, range(rows.shape[1]), None)
+    return Baskets(items.astype(np.int32), offsets, range(rows.shape[1]), None)
 
 
 def read_fimi(path: Path) -> Baskets:
@@ -290,7 +296,7 @@ def read_fimi(path: Path) -> Baskets:
     offsets = np.zeros(text.count(b"\n") + 1, np.int64)
     n, line = parse_integers(letters, values, offsets)
     if line >= 0:
-        raise ValueError(f"a FIMI file must hold whole numbers with blanks between; line {line + 1} of {path} does not.")
+        raise ValueError(f"a FIMI file must hold integers with blanks between; line {line + 1} of {path} does not.")
     return Baskets(*number_integers(values[:n], offsets), backend=None)
 
 
@@ -347,21 +353,21 @@ def parse_integers(
     n, line, number, digits, sign = 0, 0, 0, 0, 1
     for t in range(len(letters)):
         letter = letters[t]
-        if 48 <= letter <= 57:
+        if ZERO <= letter <= NINE:
             digits += 1
-            number = 10 * number + (letter - 48)
-            if digits > 18:
+            number = 10 * number + (letter - ZERO)
+            if digits > DIGITS:
                 return n, line
-        elif letter == 45 and digits == 0 and sign == 1:
+        elif letter == MINUS and digits == 0 and sign == 1:
             sign = -1
-        elif letter in (9, 10, 13, 32):
+        elif letter in (TAB, NEW_LINE, RETURN, BLANK):
             if digits:
                 values[n] = sign * number
                 n += 1
             elif sign < 0:
                 return n, line
             number, digits, sign = 0, 0, 1
-            if letter == 10:
+            if letter == NEW_LINE:
                 line += 1
                 offsets[line] = n
         else:

@@ -1,14 +1,12 @@
 """The search: every frequent set with a given first item, written as a tree of nodes."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import kernel
-from kmad.rules._database import Database, Integers, Items
+from kmad.rules._database import Integers, Items
 
 FREQUENT, CLOSED, MAXIMAL = 0, 1, 2
 # Why `search` came back: it is done, wants larger arrays of a kind, or lets others have a word.
@@ -29,10 +27,10 @@ N_FRAME = 6
 class Nodes(NamedTuple):
     """Sets as a tree: each is its parent's and one item more. Node 0 is the empty set."""
 
-    parent: Items  # (capacity,)
-    item: Items  # (capacity,)
-    count: Integers  # (capacity,) 0 where the set is only on the way to another
-    length: Items  # (capacity,)
+    parents: Items  # (capacity,)
+    items: Items  # (capacity,)
+    counts: Integers  # (capacity,) 0 where the set is only on the way to another
+    lengths: Items  # (capacity,)
 
 
 class Work(NamedTuple):
@@ -75,7 +73,7 @@ def search(
     # Tuples of arrays are slow to hand on: what runs often gets its arrays one by one.
     counts, least_of, weights = database.counts, database.least, database.weights
     rows, places, list_offsets = database.rows, database.places, database.list_offsets
-    parent, item, count, length = nodes.parent, nodes.item, nodes.count, nodes.length
+    parent, item, count, length = nodes.parents, nodes.items, nodes.counts, nodes.lengths
     state, tally, found, partners, slots = work.state, work.tally, work.found, work.partners, work.slots
     partner_counts, perfect, path, path_nodes = work.partner_counts, work.perfect, work.path, work.path_nodes
     local_rows, local_weights, local_places = work.local_rows, work.local_weights, work.local_places
@@ -340,7 +338,9 @@ def extend(
                 list_counts[child] = both
                 child += 1
                 child_bits += words
-        after = write_block(max_len, begin, stop, list_items[x], total, perfect, n_perfect, n, parent, item, count, length)
+        after = write_block(
+            max_len, begin, stop, list_items[x], total, perfect, n_perfect, n, parent, item, count, length
+        )
         if after < 0:
             status = NODES
             break
@@ -846,7 +846,7 @@ def intersect(
 ):
     """Write the words common to two sets of rows, and return the weight of those rows."""
     a, b, both = bits[first : first + words], bits[second : second + words], bits[to : to + words]
-    total = 0
+    total = np.int64(0)
     for w in range(words):
         word = a[w] & b[w]
         both[w] = word

@@ -1,7 +1,5 @@
 """Baskets as a miner wants them: frequent items only, the rarest first, equal baskets once."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,11 +1,10 @@
 """Itemsets: many sets of items in a few arrays."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import Any
+from itertools import pairwise
+from typing import Any, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -162,22 +161,22 @@ class Itemsets:
         ImportError
             When the library of that kind of table is not installed.
         """
-        wanted = str(backend or self.backend or "pandas")
+        wanted: Any = backend or self.backend or "pandas"
         if find_spec(wanted) is None:
             raise ImportError(f"a table of itemsets needs {wanted}: install it, or give another backend to to_frame.")
         names = self.labels[self.items].tolist()
         edges = self.offsets.tolist()
         collect: Any = frozenset if wanted == "pandas" else list
-        sets = [collect(names[start:stop]) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+        sets = [collect(names[start:stop]) for start, stop in pairwise(edges)]
         columns = {"itemsets": sets, "support": self.support, "count": self.counts}
         return nw.from_dict(columns, backend=wanted).to_native()
 
-    def _select(self, which: NDArray[np.intp]) -> Itemsets:
+    def _select(self, which: NDArray[np.intp]) -> Self:
         lengths = self.lengths[which]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         # Of every item the distance between its places, in all sets and in those chosen, is that of its set.
         shift = np.repeat(self.offsets[which] - offsets[:-1], lengths)
-        return Itemsets(
+        return type(self)(
             items=self.items[np.arange(offsets[-1]) + shift],
             offsets=offsets,
             counts=self.counts[which],

@@ -1,14 +1,13 @@
 """All frequent sets of a database: the search cut into pieces, for threads, the guard, progress and Ctrl-C."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
@@ -41,6 +40,8 @@ PIECES = 32
 ALONE = 4_000_000
 # So many sets fit anywhere; for more, the memory at hand must be looked up.
 FEW_SETS = 1 << 20
+S = TypeVar("S", bound=np.generic)
+
 FEWEST_NODES, FEWEST_LISTS, FEWEST_WORDS = 1 << 12, 1 << 10, 1 << 14
 REPORT_EVERY = 1.0
 
@@ -64,7 +65,7 @@ class Miner:
         limit: int | None,
         tell: Callable[..., None],
     ) -> None:
-        self._database = Database(*map(frozen, database))
+        self._database = Database._make(frozen(array) for array in database)
         self._pairs = frozen(count_pairs(database))
         # Of a row and its end, the longest.
         self._longest_row = int(np.diff(np.flatnonzero(database.rows < 0)).max(initial=1))
@@ -111,7 +112,7 @@ class Miner:
             self._found[first] = int(work.state[SETS])
             self._check(first)
             if status == NODES:
-                nodes = Nodes(*map(doubled, nodes))
+                nodes = Nodes._make(doubled(array) for array in nodes)
             elif status == LISTS:
                 work = work._replace(list_items=doubled(work.list_items), list_counts=doubled(work.list_counts))
             elif status == BITS:
@@ -119,7 +120,7 @@ class Miner:
             elif status == PAUSED and budget:
                 last, budget = int(work.state[FIRST]), None
         self._idle.append(work)
-        return Nodes(*(array[: work.state[NODE]] for array in nodes)), last
+        return Nodes._make(array[: work.state[NODE]] for array in nodes), last
 
     def _check(self, first: int) -> None:
         found = sum(self._found)
@@ -165,16 +166,16 @@ class Miner:
 
 
 def new_nodes(capacity: int) -> Nodes:
-    nodes = Nodes(
-        parent=np.zeros(capacity, np.int32),
-        item=np.zeros(capacity, np.int32),
-        count=np.zeros(capacity, np.int64),
-        length=np.zeros(capacity, np.int32),
+    return Nodes(
+        parents=np.zeros(capacity, np.int32),
+        items=np.zeros(capacity, np.int32),
+        counts=np.zeros(capacity, np.int64),
+        lengths=np.zeros(capacity, np.int32),
     )
-    return nodes
 
 
-def doubled(array: Any) -> Any:
+def doubled(array: NDArray[S]) -> NDArray[S]:
+    """A copy with as much room again at its end."""
     larger = np.empty(2 * len(array), array.dtype)
     larger[: len(array)] = array
     return larger

@@ -1,7 +1,5 @@
 """From the tree of a search to sorted sets."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +24,7 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     n_bits = max(1, int(len(ids) - 1).bit_length())
     sizes = np.zeros(1, np.int64)
     for tree in trees:
-        more = np.bincount(tree.length)
+        more = np.bincount(tree.lengths)
         more[0] = 0
         sizes = np.pad(sizes, (0, max(0, len(more) - len(sizes))))
         sizes[: len(more)] += more
@@ -35,7 +33,10 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     cursor = running_sum(sizes)[:-1]
     first = cursor.copy()
     for tree in trees:
-        write_rows(*map(frozen, tree), frozen(place), frozen(first), frozen(starts), cursor, rows, counts)
+        write_rows(
+            frozen(tree.parents), frozen(tree.items), frozen(tree.counts), frozen(tree.lengths), frozen(place),
+            frozen(first), frozen(starts), cursor, rows, counts,
+        )  # fmt: skip
 
     def order_sets(k: int, _: int) -> NDArray[np.int64]:
         order = lexicographic_order(frozen(rows[starts[k] : starts[k + 1]]), int(sizes[k]), n_bits)
