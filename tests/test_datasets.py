@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kmad.datasets import SEGMENT_MEANS, SEGMENT_SIZES, make_customers, make_purchases
+from kmad.datasets import SEGMENT_MEANS, SEGMENT_SIZES, make_baskets, make_customers, make_purchases
 
 SIZES = [31, 152, 542, 2031, 93]
 
@@ -102,3 +102,55 @@ def test_datasets_name_the_bad_argument(make, arguments, error, message):
 def test_purchases_name_the_bad_argument(name, value):
     with pytest.raises(ValueError, match=f"{name} must lie between 0 and inf, both excluded; got {value}"):
         make_purchases(**{name: value})
+
+
+def held_by(log, products):
+    """Whether each basket holds the products."""
+    n_baskets = log.basket.max() + 1
+    held = [np.bincount(log.basket[log.item == product], minlength=n_baskets) > 0 for product in products]
+    return np.logical_and.reduce(held)
+
+
+def test_baskets_are_in_order_and_hold_each_product_once():
+    log = make_baskets(2000)
+    assert log.basket.dtype == np.int64
+    assert (np.diff(log.basket) >= 0).all()
+    assert 0 <= log.basket.min() <= log.basket.max() < 2000
+    assert len(set(zip(log.basket.tolist(), log.item.tolist(), strict=True))) == len(log.basket)
+    assert len(np.unique(log.item)) == 116
+
+
+def test_baskets_follow_the_planted_rules():
+    n_baskets = 200_000
+    log = make_baskets(n_baskets)
+    assert len(log.rules) == 6
+    for antecedent, consequent, confidence in log.rules:
+        having = held_by(log, antecedent)
+        following = held_by(log, antecedent + consequent)
+        error = np.sqrt(confidence * (1 - confidence) / having.sum())
+        assert following.sum() / having.sum() == pytest.approx(confidence, abs=4 * error)
+
+
+def test_baskets_hold_the_other_products_independently():
+    n_baskets = 200_000
+    log = make_baskets(n_baskets)
+    first, second = held_by(log, ["red mug"]).sum(), held_by(log, ["blue mug"]).sum()
+    both = held_by(log, ["red mug", "blue mug"]).sum()
+    assert first / n_baskets == pytest.approx(0.2, rel=0.02)
+    assert second / n_baskets == pytest.approx(0.2 / np.sqrt(2), rel=0.02)
+    assert both / n_baskets == pytest.approx(first * second / n_baskets**2, rel=0.04)
+
+
+def test_baskets_depend_on_the_seed_alone():
+    first, again, other = (make_baskets(50, random_state=seed) for seed in (0, np.random.default_rng(0), 1))
+    assert first.rules == again.rules == other.rules
+    assert first.basket.tolist() == again.basket.tolist() != other.basket.tolist()
+    assert first.item.tolist() == again.item.tolist() != other.item.tolist()
+
+
+@pytest.mark.parametrize(
+    ("n_baskets", "error", "rule"), [(0, ValueError, "at least 1"), (2.5, TypeError, "an integer")]
+)
+def test_baskets_need_a_number(n_baskets, error, rule):
+    with pytest.raises(error, match=f"n_baskets must be {rule}; got {n_baskets}"):
+        make_baskets(n_baskets)

@@ -13,16 +13,50 @@ if TYPE_CHECKING:
     from kmad import datasets
     from kmad._warmup import warmup
     from kmad.cluster import KMad
+    from kmad.rules import (
+        Itemsets,
+        Recommendation,
+        Recommendations,
+        Rule,
+        Rules,
+        RulesDisplay,
+        apriori,
+        association_rules,
+    )
 
     __version__: str
 
-__all__ = ["KMad", "datasets", "warmup"]
+RULES = (
+    "Itemsets",
+    "Recommendation",
+    "Recommendations",
+    "Rule",
+    "Rules",
+    "RulesDisplay",
+    "apriori",
+    "association_rules",
+)
+__all__ = [
+    "Itemsets",
+    "KMad",
+    "Recommendation",
+    "Recommendations",
+    "Rule",
+    "Rules",
+    "RulesDisplay",
+    "apriori",
+    "association_rules",
+    "datasets",
+    "warmup",
+]
 
 
 def __getattr__(name: str) -> object:
     value: object
     if name == "KMad":
         value = import_module("kmad.cluster").KMad
+    elif name in RULES:
+        value = getattr(import_module("kmad.rules"), name)
     elif name == "warmup":
         value = import_module("kmad._warmup").warmup
     elif name == "datasets":

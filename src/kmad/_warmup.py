@@ -3,6 +3,7 @@
 import numpy as np
 
 from kmad.cluster import KMad
+from kmad.rules import apriori, association_rules
 
 
 def warmup() -> None:
@@ -19,3 +20,6 @@ def warmup() -> None:
             # Two clusters for the kernels of a fit, three for those that divide a cluster.
             KMad().fit(X).predict(X)
             KMad(3).fit(X, sample_weight=np.ones(len(X)))
+    rules = association_rules(apriori([["a", "b", "c"], ["a", "b"], ["a"]], min_support=1), min_confidence=0)
+    rules.prune_redundant().significant(against="simpler", alternative="two-sided")
+    rules.recommend(["a"])

@@ -1,4 +1,4 @@
-"""Generated example data: customers and purchases with segments that are known."""
+"""Generated example data: customers and purchases with segments that are known, baskets with rules that are known."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kmad._validation import check_integer, check_real
 from kmad.value import DAYS_PER_MONTH
 
-__all__ = ["Customers", "Purchases", "make_customers", "make_purchases"]
+__all__ = ["BasketLog", "Customers", "PlantedRule", "Purchases", "make_baskets", "make_customers", "make_purchases"]
 
 # The five segments of the published study: customers, mean monthly amount, mean monthly transactions.
 SEGMENT_SIZES = np.array([31, 152, 542, 2031, 93])
@@ -22,6 +22,22 @@ SEGMENT_MEANS = np.array(
     ]
 )
 LOG_STARTS = np.datetime64("2025-01-01T00:00:00")
+
+# The shop of `make_baskets`: what it sells, and the habits of its customers: the share of the baskets that are out for
+# some products, and the chance that others then go with them. No product is in two habits.
+COLOURS = ("red", "blue", "green", "white", "pink", "vintage", "retro", "small", "large", "wooden")
+KINDS = ("mug", "bag", "lantern", "cake tin", "clock", "apron", "doorstop", "frame", "bunting", "tray")
+HABITS = (
+    (0.04, ("teapot",), ("teacup",), 0.8),
+    (0.03, ("coffee cup", "saucer"), ("cake stand",), 0.7),
+    (0.05, ("candle",), ("candle holder",), 0.5),
+    (0.02, ("garden kneeler", "seed packets"), ("plant labels",), 0.9),
+    (0.04, ("wrapping paper",), ("gift tag", "ribbon"), 0.6),
+    (0.025, ("balloons", "party hats"), ("birthday candles",), 0.75),
+)
+# Share of the baskets that hold the most popular product, and a product of a habit by itself.
+MOST_POPULAR = 0.2
+BY_ITSELF = 0.01
 
 
 class Customers(NamedTuple):
@@ -61,6 +77,42 @@ class Purchases(NamedTuple):
     date: NDArray[np.datetime64]
     amount: NDArray[np.float64]
     target: NDArray[np.int32]
+
+
+class PlantedRule(NamedTuple):
+    """A rule that customers of `make_baskets` follow.
+
+    Parameters
+    ----------
+    antecedent : tuple of str
+        Products.
+    consequent : tuple of str
+        The products that go with them.
+    confidence : float
+        Chance that a basket with the antecedent holds the consequent.
+    """
+
+    antecedent: tuple[str, ...]
+    consequent: tuple[str, ...]
+    confidence: float
+
+
+class BasketLog(NamedTuple):
+    """A sales log whose rules are known, as `make_baskets` returns it: one line for each product in a basket.
+
+    Parameters
+    ----------
+    basket : ndarray of shape (n_lines,), int64
+        Number of the basket, in rising order.
+    item : ndarray of shape (n_lines,), str
+        Name of the product.
+    rules : tuple of PlantedRule
+        The rules that the customers follow.
+    """
+
+    basket: NDArray[np.int64]
+    item: NDArray[np.str_]
+    rules: tuple[PlantedRule, ...]
 
 
 def make_customers(
@@ -184,6 +236,66 @@ def make_purchases(
     amount = np.maximum(np.exp(rng.normal(log_mean[customer], spread)).round(2), 0.01)
     order = np.argsort(date, kind="stable")
     return Purchases(customer[order], date[order], amount[order], customers.target)
+
+
+def make_baskets(
+    n_baskets: int = 5000,
+    *,
+    random_state: int | np.random.Generator | None = 0,
+) -> BasketLog:
+    """Draw the sales log of a gift shop whose customers follow known rules.
+
+    100 products are bought independently of each other: the first is in 20 % of the baskets, number k in
+    20 % / sqrt(k). 16 more go together by habit: some baskets are out for the antecedent of a rule, and a basket that
+    holds it, for whatever reason, gets the consequent too with a given chance. These products are also bought by
+    themselves, each in 1 % of the baskets. A basket holds some 4 products on average.
+
+    Parameters
+    ----------
+    n_baskets : int, default=5000
+        Number of baskets. One that happens to be empty is not in the log.
+    random_state : int, numpy.random.Generator or None, default=0
+        Seed or generator; None draws other baskets at every call.
+
+    Returns
+    -------
+    BasketLog
+        The fields are `basket`, `item` and `rules`.
+
+    Raises
+    ------
+    TypeError
+        If `n_baskets` is no integer.
+    ValueError
+        If `n_baskets` is below 1.
+
+    Examples
+    --------
+    >>> from kmad.datasets import make_baskets
+    >>> log = make_baskets()
+    >>> log.item[log.basket == 13].tolist()
+    ['large bag', 'small clock', 'pink apron', 'wooden tray']
+    >>> log.rules[0]
+    PlantedRule(antecedent=('teapot',), consequent=('teacup',), confidence=0.802)
+    """
+    check_integer("n_baskets", n_baskets, least=1)
+    rng = np.random.default_rng(random_state)
+    names = [f"{colour} {kind}" for kind in KINDS for colour in COLOURS]
+    chance = (MOST_POPULAR / np.sqrt(np.arange(1, len(names) + 1))).tolist()
+    for _, antecedent, consequent, _ in HABITS:
+        names += antecedent + consequent
+        chance += [BY_ITSELF] * len(antecedent + consequent)
+    column = {name: j for j, name in enumerate(names)}
+    held = rng.random((int(n_baskets), len(names))) < chance
+    rules = []
+    for share, antecedent, consequent, habit in HABITS:
+        x, y = [column[name] for name in antecedent], [column[name] for name in consequent]
+        out = rng.random(len(held)) < share
+        held[:, x] |= out[:, None]
+        held[:, y] |= (held[:, x].all(axis=1) & (rng.random(len(held)) < habit))[:, None]
+        rules.append(PlantedRule(antecedent, consequent, habit + (1 - habit) * BY_ITSELF ** len(y)))
+    basket, item = np.nonzero(held)
+    return BasketLog(basket, np.array(names)[item], tuple(rules))
 
 
 def _apportion(n_customers: int) -> NDArray[np.intp]:

@@ -1,0 +1,181 @@
+"""All frequent sets of a database: the search cut into pieces, for threads, the guard, progress and Ctrl-C."""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmad._jit import frozen
+from kmad._threads import Threads
+from kmad.rules._branches import (
+    BITS,
+    BUDGET,
+    CLOSED,
+    DONE,
+    FIRST,
+    FREQUENT,
+    LISTS,
+    MAXIMAL,
+    N_FRAME,
+    N_STATE,
+    NODE,
+    NODES,
+    PAUSED,
+    SETS,
+    Nodes,
+    Work,
+    search,
+)
+from kmad.rules._database import Database, count_pairs
+from kmad.rules._memory import itemsets_at_hand
+
+CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
+# Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
+PIECES = 32
+# Work of a search that is over before a pool of threads has started.
+ALONE = 4_000_000
+# So many sets fit anywhere; for more, the memory at hand must be looked up.
+FEW_SETS = 1 << 20
+S = TypeVar("S", bound=np.generic)
+
+FEWEST_NODES, FEWEST_LISTS, FEWEST_WORDS = 1 << 12, 1 << 10, 1 << 14
+REPORT_EVERY = 1.0
+
+
+class TooManyItemsetsError(Exception):
+    """The search found more sets than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class Miner:
+    """A search for the frequent, closed or maximal sets of a database."""
+
+    def __init__(
+        self,
+        database: Database,
+        kind: str,
+        max_len: int | None,
+        limit: int | None,
+        tell: Callable[..., None],
+    ) -> None:
+        self._database = Database._make(frozen(array) for array in database)
+        self._pairs = frozen(count_pairs(database))
+        # Of a row and its end, the longest.
+        self._longest_row = int(np.diff(np.flatnonzero(database.rows < 0)).max(initial=1))
+        self._kind = CODES[kind]
+        self._max_len = np.iinfo(np.int32).max if max_len is None else max_len
+        self._limit = limit
+        self._tell = tell
+        self._told = time.monotonic()
+        self._stopped = threading.Event()
+        self._idle: list[Work] = []
+        self._found = [0] * len(database.counts)
+
+    def run(self, threads: Threads) -> list[Nodes]:
+        """The sets as trees, one after the other."""
+        n_items = len(self._database.counts)
+        if not n_items:
+            return []
+        # Where the search is short, one call does it all; where not, the other first items are shared out.
+        tree, first = self._search(0, n_items, ALONE)
+        if first == n_items:
+            return [tree]
+        edges = self._database.list_offsets
+        # Rare items have few rows: pieces of equal numbers of rows leave the long searches to themselves.
+        cuts = np.searchsorted(edges, np.linspace(edges[first], edges[-1], PIECES + 1))
+        pieces = pairwise(np.unique(np.concatenate([[first], cuts, [n_items]])).tolist())
+        try:
+            others = threads.map(lambda start, stop: self._search(start, stop, None)[0], pieces)
+        finally:
+            # Where this is left by an error or by Ctrl-C, the other threads come to an end too.
+            self._stopped.set()
+        return [tree, *others]
+
+    def _search(self, first: int, last: int, budget: int | None) -> tuple[Nodes, int]:
+        """Search from one first item up to another, or to where the budget ends; the sets, and where that was."""
+        work = self._idle.pop() if self._idle else self._new_work()
+        nodes = new_nodes(FEWEST_NODES)
+        work.state[:] = 0
+        work.state[FIRST] = first
+        work.state[NODE] = 1
+        status = PAUSED
+        while status != DONE:
+            step = budget or BUDGET
+            status = search(self._database, self._pairs, self._kind, self._max_len, last, step, nodes, work)
+            self._found[first] = int(work.state[SETS])
+            self._check(first)
+            if status == NODES:
+                nodes = Nodes._make(doubled(array) for array in nodes)
+            elif status == LISTS:
+                work = work._replace(list_items=doubled(work.list_items), list_counts=doubled(work.list_counts))
+            elif status == BITS:
+                work = work._replace(bits=doubled(work.bits))
+            elif status == PAUSED and budget:
+                last, budget = int(work.state[FIRST]), None
+        self._idle.append(work)
+        return Nodes._make(array[: work.state[NODE]] for array in nodes), last
+
+    def _check(self, first: int) -> None:
+        found = sum(self._found)
+        if self._limit is None and found > FEW_SETS:
+            self._limit = max(FEW_SETS, itemsets_at_hand())
+        if self._limit is not None and found > self._limit:
+            raise TooManyItemsetsError(self._limit)
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
+        now = time.monotonic()
+        if now - self._told > REPORT_EVERY:
+            self._told = now
+            self._tell("apriori: %s itemsets so far, at item %d of %d", f"{found:,}", first, len(self._database.counts))
+
+    def _new_work(self) -> Work:
+        database = self._database
+        n_items, held = len(database.counts), len(database.rows)
+        longest_list = int(np.diff(database.list_offsets).max(initial=0))
+        n_planes = int(database.weights.max(initial=1)).bit_length()
+        return Work(
+            state=np.zeros(N_STATE, np.int64),
+            tally=np.zeros(n_items, np.int64),
+            # The kernels write a number before they know whether to keep it.
+            found=np.empty(n_items + 1, np.int32),
+            local=np.full(n_items, -1, np.int32),
+            partners=np.empty(n_items, np.int32),
+            partner_counts=np.empty(n_items, np.int64),
+            slots=np.zeros(n_items, np.int32),
+            local_rows=np.empty(held + 2, np.int32),
+            local_weights=np.empty(longest_list if len(database.weights) else 0, np.int64),
+            local_places=np.empty(held, np.int32),
+            local_offsets=np.empty(n_items + 1, np.int64),
+            perfect=np.empty(n_items, np.int32),
+            path=np.empty(n_items, np.int32),
+            path_nodes=np.empty(n_items, np.int32),
+            frames=np.empty((self._longest_row + 1, N_FRAME), np.int64),
+            planes=np.empty(64, np.int64),
+            shift=np.zeros(longest_list * n_planes // 64 + n_planes, np.uint8),
+            bits=np.empty(FEWEST_WORDS, np.uint64),
+            list_items=np.empty(FEWEST_LISTS, np.int32),
+            list_counts=np.empty(FEWEST_LISTS, np.int64),
+        )
+
+
+def new_nodes(capacity: int) -> Nodes:
+    return Nodes(
+        parents=np.zeros(capacity, np.int32),
+        items=np.zeros(capacity, np.int32),
+        counts=np.zeros(capacity, np.int64),
+        lengths=np.zeros(capacity, np.int32),
+    )
+
+
+def doubled(array: NDArray[S]) -> NDArray[S]:
+    """A copy with as much room again at its end."""
+    larger = np.empty(2 * len(array), array.dtype)
+    larger[: len(array)] = array
+    return larger

@@ -1,0 +1,788 @@
+"""Association rules: the search for them, and the arrays that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from kmad._jit import frozen
+from kmad._threads import Threads
+from kmad._validation import check_integer, check_real
+from kmad.rules._baskets import read_baskets
+from kmad.rules._itemsets import Itemsets
+from kmad.rules._lattice import Lattice, build_lattice, even_chunks, improve, simplify, split
+from kmad.rules._measures import MEASURES, TABLE, Counts
+from kmad.rules._memory import memory_at_hand
+from kmad.rules._recommend import (
+    COMBINE,
+    Offers,
+    Recommendation,
+    Recommendations,
+    collect_offers,
+    make_table,
+    recommend,
+)
+from kmad.rules._significance import (
+    ADJUSTMENTS,
+    AGAINST,
+    ALTERNATIVES,
+    METHODS,
+    adjust_p_values,
+    chi_square_test,
+    fisher,
+)
+from kmad.rules._templates import Template, read_template
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int32]
+Parts = tuple[Ids, Ids, Ids]
+
+DEFAULT_CONFIDENCE = 0.8
+# Sums of fractional weights are exact to some 1e-16 of what was added: a confidence so near to the threshold is at it.
+ROUNDING = 1e-12
+# Rules of a chunk that are held against more general ones: each takes about a microsecond.
+CHUNK_RULES = 1 << 13
+# Three numbers of itemsets, three counts, and some measures.
+BYTES_PER_RULE = 100
+
+
+class Rule(NamedTuple):
+    """One rule, as `Rules` gives it when it is indexed or iterated over.
+
+    Parameters
+    ----------
+    antecedent, consequent : frozenset
+        The items of its parts.
+    support, confidence, lift : float
+        These measures of it.
+    """
+
+    antecedent: frozenset[Any]
+    consequent: frozenset[Any]
+    support: float
+    confidence: float
+    lift: float
+
+
+class Rules:
+    """Association rules, held as arrays.
+
+    `association_rules` returns it. A rule is three numbers of itemsets: its antecedent, its consequent, and the union
+    of both. Every measure is an array with one entry for each rule, computed when it is first asked for:
+    ``rules.lift``, or ``rules.measure("lift")``; the user guide lists them. Indexing with a number gives a `Rule`, with
+    a slice, a boolean mask or an array of numbers again `Rules`: ``rules[rules.lift > 2]``. Iterating gives each
+    `Rule`.
+
+    Parameters
+    ----------
+    itemsets : Itemsets
+        The frequent itemsets, with every subset of theirs.
+
+    antecedent, consequent, union : array of shape (n_rules,), int32
+        Numbers of itemsets.
+
+    n_jobs : int or None, default=-1
+        Number of threads for what is computed later, as in joblib.
+
+    Attributes
+    ----------
+    itemsets, antecedent, consequent, union
+        As above; the arrays are read-only.
+
+    See Also
+    --------
+    association_rules : Finds the rules.
+    RulesDisplay : Draws them.
+
+    Examples
+    --------
+    >>> from kmad import apriori, association_rules
+    >>> baskets = [["bread", "butter"], ["bread", "butter", "tea"], ["bread"], ["tea"]]
+    >>> rules = association_rules(apriori(baskets, min_support=0.5), min_confidence=0.6)
+    >>> rules
+    <Rules: 2 among 3 items, in 4 baskets>
+    >>> rules[0]
+    Rule(antecedent=frozenset({'butter'}), consequent=frozenset({'bread'}), support=0.5, confidence=1.0, lift=1.333...)
+    >>> rules.confidence
+    array([1.        , 0.666...])
+    >>> rules.sort("lift").recommend(["butter"])
+    [Recommendation(item='bread', score=1.0, rule=0)]
+    """
+
+    def __init__(
+        self,
+        itemsets: Itemsets,
+        antecedent: Ids,
+        consequent: Ids,
+        union: Ids,
+        *,
+        n_jobs: int | None = -1,
+    ) -> None:
+        self.itemsets = itemsets
+        self.antecedent = frozen(np.asarray(antecedent, np.int32))
+        self.consequent = frozen(np.asarray(consequent, np.int32))
+        self.union = frozen(np.asarray(union, np.int32))
+        self._n_jobs = n_jobs
+        self._lattice: Lattice | None = None
+        self._measured: dict[str, Floats] = {}
+        self._offers: dict[tuple[str, str], Offers] = {}
+
+    def __len__(self) -> int:
+        return len(self.union)
+
+    def __repr__(self) -> str:
+        sets = self.itemsets
+        return f"<Rules: {len(self):,} among {len(sets.labels):,} items, in {sets.n_baskets:,} baskets>"
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, Integral):
+            i = range(len(self))[int(key)]
+            rule = self._select(np.array([i]))
+            return next(iter(rule))
+        if isinstance(key, np.ndarray) and key.dtype == bool and key.shape != self.union.shape:
+            raise ValueError(f"a mask must have one entry for each of {len(self)} rules; got the shape {key.shape}.")
+        return self._select(key)
+
+    def __iter__(self) -> Iterator[Rule]:
+        names = self._names(frozenset)
+        antecedents, consequents = names[self.antecedent].tolist(), names[self.consequent].tolist()
+        measures = (self.measure(name).tolist() for name in Rule._fields[2:])
+        return map(Rule, antecedents, consequents, *measures)
+
+    def __getattr__(self, name: str) -> Floats:
+        if name not in ALL_MEASURES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.measure(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *ALL_MEASURES})
+
+    def measure(self, name: str) -> Floats:
+        """One measure of every rule.
+
+        Parameters
+        ----------
+        name : str
+            Its name: see the table of measures in the user guide.
+
+        Returns
+        -------
+        ndarray of shape (n_rules,), float64
+            Read-only. It is kept, and computed once.
+
+        Raises
+        ------
+        ValueError
+            When there is no such measure, or ``"fisher_p"`` is asked for where baskets have fractional weights.
+        """
+        if name not in ALL_MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(ALL_MEASURES)}; got {name!r}.")
+        if name not in self._measured:
+            self._measured[name] = frozen(ALL_MEASURES[name](self))
+        return self._measured[name]
+
+    @cached_property
+    def _counts(self) -> Counts:
+        counts = self.itemsets.counts.astype(np.float64)
+        n = float(self.itemsets.n_baskets)
+        return Counts(counts[self.union], counts[self.antecedent], counts[self.consequent], n)
+
+    def p_values(
+        self,
+        *,
+        method: str = "fisher",
+        against: str = "independence",
+        alternative: str = "greater",
+        adjust: str = "none",
+        n_tests: int | None = None,
+    ) -> Floats:
+        """Chance that unrelated parts would stand together as often as those of each rule.
+
+        Parameters
+        ----------
+        method : {"fisher", "chi-square"}, default="fisher"
+            Fisher's exact test, or Pearson's chi-square test without continuity correction.
+
+        against : {"independence", "simpler"}, default="independence"
+            Whether the consequent is tested for independence of the antecedent among all baskets, or of each item of
+            the antecedent among the baskets with the others: then the largest of these p-values counts, and a small one
+            says that no item could be left out. For antecedents of one item both are the same.
+
+        alternative : {"greater", "two-sided"}, default="greater"
+            Whether the parts stand together more often than independent ones would, or as far from that in either
+            direction. In the two-sided exact test these are the tables that are no more likely than the observed one.
+
+        adjust : {"none", "bonferroni", "holm", "fdr"}, default="none"
+            Correction for the number of tests: of the chance of any false rule (Bonferroni, Holm), or of the expected
+            share of false ones (Benjamini and Hochberg).
+
+        n_tests : int or None, default=None
+            Number of tests to correct for; None is the number of rules. Rules that were sought for their confidence
+            are a choice of the promising ones: give the number of all that were looked at to be on the safe side.
+
+        Returns
+        -------
+        ndarray of shape (n_rules,), float64
+            The p-values; the smallest that a float can hold is about 1e-308, below that they are 0.
+
+        Raises
+        ------
+        ValueError
+            When an argument is not among the above, `n_tests` is below the number of rules, or an exact test is asked
+            for where baskets have fractional weights.
+
+        References
+        ----------
+        G. I. Webb, "Discovering significant patterns", Machine Learning 68 (2007), 1-33: tests against simpler rules.
+
+        R. A. Fisher, "On the interpretation of chi-square from contingency tables, and the calculation of P", Journal
+        of the Royal Statistical Society 85 (1922), 87-94.
+
+        S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979),
+        65-70.
+
+        Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", Journal of the Royal Statistical Society B
+        57 (1995), 289-300.
+        """
+        _check_choice("method", method, METHODS)
+        _check_choice("against", against, AGAINST)
+        _check_choice("alternative", alternative, ALTERNATIVES)
+        _check_choice("adjust", adjust, ADJUSTMENTS)
+        if n_tests is None:
+            n_tests = len(self)
+        check_integer("n_tests", n_tests, least=len(self))
+        if method == "fisher" and self.itemsets.counts.dtype.kind == "f":
+            raise ValueError("method 'fisher' counts whole baskets, but these have fractional weights.")
+        starts, counts = np.arange(len(self)), self._counts
+        if against == "simpler":
+            starts, counts = self._simpler_counts()
+        with Threads(self._n_jobs) as threads:
+            p = fisher(counts, alternative, threads) if method == "fisher" else chi_square_test(counts, alternative)
+        if len(self):
+            p = np.maximum.reduceat(p, starts)
+        return adjust_p_values(p, adjust, int(n_tests))
+
+    def significant(
+        self,
+        alpha: float = 0.05,
+        *,
+        method: str = "fisher",
+        against: str = "independence",
+        alternative: str = "greater",
+        adjust: str = "none",
+        n_tests: int | None = None,
+    ) -> Rules:
+        """The rules whose p-value is at most `alpha`.
+
+        Parameters
+        ----------
+        alpha : float in (0, 1), default=0.05
+            The level.
+
+        method : {"fisher", "chi-square"}, default="fisher"
+            The test, as in `p_values`.
+
+        against : {"independence", "simpler"}, default="independence"
+            What the rule must do better than, as in `p_values`.
+
+        alternative : {"greater", "two-sided"}, default="greater"
+            What is tested, as in `p_values`.
+
+        adjust : {"none", "bonferroni", "holm", "fdr"}, default="none"
+            Correction for the number of tests, as in `p_values`.
+
+        n_tests : int or None, default=None
+            Number of tests to correct for, as in `p_values`.
+
+        Returns
+        -------
+        Rules
+            Those rules, in their order.
+        """
+        check_real("alpha", alpha, above=0, below=1)
+        p = self.p_values(method=method, against=against, alternative=alternative, adjust=adjust, n_tests=n_tests)
+        return self._select(p <= alpha)
+
+    def prune_redundant(self, *, min_improvement: float = 0.0) -> Rules:
+        """The rules that say more than any simpler one.
+
+        A rule is redundant when a part of its antecedent, or none of it, gives the same consequent at least as much
+        confidence: when its `improvement` is 0 or less. All parts are looked at, also those whose rules were left out
+        by a threshold or template.
+
+        Parameters
+        ----------
+        min_improvement : float in [0, 1), default=0.0
+            The least improvement of confidence to keep a rule for. At 0 any will do that is above 0.
+
+        Returns
+        -------
+        Rules
+            Those rules, in their order.
+
+        References
+        ----------
+        R. J. Bayardo, R. Agrawal and D. Gunopulos, "Constraint-based rule mining in large, dense databases", Data
+        Mining and Knowledge Discovery 4 (2000), 217-240.
+        """
+        check_real("min_improvement", min_improvement, least=0, below=1)
+        improvement = self.measure("improvement")
+        return self._select((improvement > 0) & (improvement >= min_improvement))
+
+    def filter(self, *, antecedent: Template = None, consequent: Template = None) -> Rules:
+        """The rules whose parts fit the templates; for anything else index with a mask.
+
+        Parameters
+        ----------
+        antecedent, consequent : collection of items, mapping or None, default=None
+            As in `association_rules`.
+
+        Returns
+        -------
+        Rules
+            Those rules, in their order.
+        """
+        labels = self.itemsets.labels
+        fits_x = read_template("antecedent", antecedent, labels).match(self.itemsets)
+        fits_y = read_template("consequent", consequent, labels).match(self.itemsets)
+        return self._select(fits_x[self.antecedent] & fits_y[self.consequent])
+
+    def sort(self, by: str | Sequence[str] = "confidence", *, descending: bool = True) -> Rules:
+        """The rules in order of one or more measures.
+
+        Parameters
+        ----------
+        by : str or sequence of str, default="confidence"
+            Measures; where the first is equal the second decides, and so on. Rules that are equal in all keep their
+            order.
+
+        descending : bool, default=True
+            Largest first. What is not a number comes last in either order.
+
+        Returns
+        -------
+        Rules
+            All rules, sorted.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        keys = [self.measure(name) for name in names]
+        order = np.lexsort([-key if descending else key for key in reversed(keys)])
+        return self._select(order)
+
+    def recommend(
+        self, basket: Iterable[Any], *, n: int = 5, by: str = "confidence", combine: str = "max"
+    ) -> list[Recommendation]:
+        """What to offer to someone with this basket.
+
+        Every rule whose antecedent is in the basket offers those items of its consequent that are not. What is looked
+        up is kept: the first call on some rules takes longer than the next.
+
+        Parameters
+        ----------
+        basket : collection of items
+            What someone has. Items that no rule knows do not matter.
+
+        n : int, default=5
+            Most items to offer.
+
+        by : str, default="confidence"
+            Measure that scores the rules; the higher the better. Rules whose value is not a number offer nothing.
+
+        combine : {"max", "sum"}, default="max"
+            Score of an item that several rules offer: the highest of theirs, or the sum over the antecedents and
+            consequents that lead to it. Items of equal score stand in the order of their best rules: by score, then
+            support, then shortness of the antecedent, then place.
+
+        Returns
+        -------
+        list of Recommendation
+            The `item`, its `score` and the number of the best `rule` that offers it, best first; empty when no rule
+            applies.
+
+        Raises
+        ------
+        TypeError
+            When the basket is no collection of items.
+        ValueError
+            When another argument is not among the above.
+        """
+        if isinstance(basket, str | bytes) or not isinstance(basket, Iterable):
+            raise TypeError(f"basket must be a collection of items; got {basket!r}, a {type(basket).__name__}.")
+        items = np.array([self._ids.get(item, -1) for item in basket], np.int64)
+        return self._recommend(items, np.array([0, len(items)]), n, by, combine)[0]
+
+    def recommend_many(
+        self,
+        baskets: Any,
+        *,
+        n: int = 5,
+        by: str = "confidence",
+        combine: str = "max",
+        basket: str | None = None,
+        item: str | None = None,
+    ) -> Recommendations:
+        """What to offer to each of many baskets.
+
+        Parameters
+        ----------
+        baskets : list of lists, table, array, sparse matrix or path
+            Baskets as `apriori` takes them. Items that no rule knows do not matter.
+
+        n : int, default=5
+            Most items to offer for a basket.
+
+        by : str, default="confidence"
+            Measure that scores the rules, as in `recommend`.
+
+        combine : {"max", "sum"}, default="max"
+            Score of an item that several rules offer, as in `recommend`.
+
+        basket, item : str or None, default=None
+            The columns of a long table, as in `apriori`.
+
+        Returns
+        -------
+        Recommendations
+            Arrays with a row for each basket. A long table's baskets stand in the order in which they first appear, and
+            have their names in `Recommendations.to_frame`; others are numbered.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the baskets are of no such kind, or another argument is not among the above.
+        """
+        given = read_baskets(baskets, basket, item)
+        numbers = np.array([self._ids.get(label, -1) for label in given.labels], np.int64)
+        names: Sequence[Any] = range(given.n_baskets)
+        if basket is not None:
+            names = nw.from_native(baskets, eager_only=True)[basket].unique(maintain_order=True).to_list()
+        return self._recommend(numbers[given.items], given.offsets, n, by, combine, names=names, backend=given.backend)
+
+    def _recommend(
+        self,
+        items: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        n: int,
+        by: str,
+        combine: str,
+        *,
+        names: Sequence[Any] = (),
+        backend: str | None = None,
+    ) -> Recommendations:
+        check_integer("n", n, least=1)
+        _check_choice("by", by, list(ALL_MEASURES))
+        _check_choice("combine", combine, COMBINE)
+        summing = combine == "sum"
+        if (by, combine) not in self._offers:
+            score, support = self.measure(by), self.measure("count")
+            self._offers[by, combine] = collect_offers(
+                self.itemsets, self.antecedent, self.consequent, score, support, summing=summing
+            )
+        with Threads(self._n_jobs) as threads:
+            best = recommend(
+                self._offers[by, combine], frozen(items), frozen(offsets), int(n), threads, summing=summing
+            )
+        return Recommendations(*best, labels=self.itemsets.labels, names=names, backend=backend)
+
+    @cached_property
+    def _ids(self) -> dict[Any, int]:
+        return {label: j for j, label in enumerate(self.itemsets.labels.tolist())}
+
+    def to_frame(self, measures: Sequence[str] | None = None, *, backend: str | None = None) -> Any:
+        """A table with one row for each rule.
+
+        The first columns are ``antecedents`` and ``consequents``, frozensets in pandas, lists in polars and pyarrow.
+        The measures follow. Columns have the names that mlxtend gives them: those of the attributes, but ``antecedent
+        support`` and ``consequent support`` with a space.
+
+        Parameters
+        ----------
+        measures : sequence of str or None, default=None
+            Measures; None takes the twelve that mlxtend has, in its order.
+
+        backend : {"pandas", "polars", "pyarrow"} or None, default=None
+            Kind of table. None is that of the baskets, and pandas where those were no table.
+
+        Returns
+        -------
+        DataFrame or Table
+            The rules in their order.
+
+        Raises
+        ------
+        ImportError
+            When the library of that kind of table is not installed.
+        """
+        wanted = str(backend or self.itemsets.backend or "pandas")
+        names = self._names(frozenset if wanted == "pandas" else list)
+        columns: dict[str, Any] = {}
+        for column, which in (("antecedents", self.antecedent), ("consequents", self.consequent)):
+            sets = names[which]
+            columns[column] = sets if wanted == "pandas" else sets.tolist()
+        for name in TABLE if measures is None else measures:
+            columns[TABLE.get(name, name)] = self.measure(name)
+        return make_table(columns, wanted)
+
+    def _names(self, collect: Callable[[list[Any]], Any]) -> NDArray[Any]:
+        """The itemsets that stand in a rule as collections of names, (n_itemsets,); None for the others."""
+        itemsets = self.itemsets
+        used = np.zeros(len(itemsets), bool)
+        used[self.antecedent] = used[self.consequent] = True
+        which = np.flatnonzero(used)
+        flat = itemsets.labels[itemsets.items].tolist()
+        starts, stops = itemsets.offsets[which].tolist(), itemsets.offsets[which + 1].tolist()
+        names = np.empty(len(itemsets), object)
+        for i, start, stop in zip(which.tolist(), starts, stops, strict=True):
+            names[i] = collect(flat[start:stop])
+        return names
+
+    def _select(self, which: Any) -> Rules:
+        chosen = Rules(
+            self.itemsets,
+            self.antecedent[which],
+            self.consequent[which],
+            self.union[which],
+            n_jobs=self._n_jobs,
+        )
+        chosen._lattice = self._lattice
+        chosen._measured = {name: frozen(values[which]) for name, values in self._measured.items()}
+        return chosen
+
+    def _improvement(self) -> Floats:
+        improvement = np.empty(len(self))
+        self._look_below(improve, (), (improvement,))
+        return improvement
+
+    def _simpler_counts(self) -> tuple[NDArray[np.int64], Counts]:
+        """Where each rule begins, and for every item of its antecedent the counts among the baskets with the others."""
+        lengths = self.itemsets.lengths[self.antecedent]
+        starts = np.cumsum(lengths) - lengths
+        n, y = np.empty(lengths.sum()), np.empty(lengths.sum())
+        self._look_below(simplify, (frozen(starts),), (n, y))
+        return starts, Counts(np.repeat(self._counts.xy, lengths), np.repeat(self._counts.x, lengths), y, n)
+
+    def _look_below(
+        self, kernel: Callable[..., object], inputs: tuple[NDArray[Any], ...], outputs: tuple[Floats, ...]
+    ) -> None:
+        """Run a kernel that follows the links of the lattice, over chunks of rules."""
+        longest = int(self.itemsets.lengths.max(initial=1))
+        with Threads(self._n_jobs) as threads:
+            if self._lattice is None:
+                self._lattice = build_lattice(self.itemsets, even_chunks(self.itemsets), threads)
+            given = (*self._lattice[:4], self._counts.n, longest, self.antecedent, self.union)
+            edges = [*range(0, len(self), CHUNK_RULES), len(self)]
+            threads.map(lambda start, stop: kernel(*given, *inputs, start, stop, *outputs), pairwise(edges))
+
+
+def _measured_by(measure: Callable[[Counts], Floats]) -> Callable[[Rules], Floats]:
+    return lambda rules: measure(rules._counts)  # noqa: SLF001 - of this module
+
+
+ALL_MEASURES: dict[str, Callable[[Rules], Floats]] = {
+    **{name: _measured_by(measure) for name, measure in MEASURES.items()},
+    "improvement": Rules._improvement,  # noqa: SLF001 - of this module
+    "fisher_p": Rules.p_values,
+}
+
+
+def association_rules(
+    itemsets: Itemsets,
+    *,
+    min_confidence: float | None = None,
+    metric: str | None = None,
+    min_threshold: float | None = None,
+    min_antecedent: int = 1,
+    max_antecedent: int | None = None,
+    max_consequent: int | None = None,
+    antecedent: Template = None,
+    consequent: Template = None,
+    max_rules: int | None = None,
+    n_jobs: int | None = -1,
+) -> Rules:
+    """Find the rules "who buys the antecedent buys the consequent too" among frequent itemsets.
+
+    Every way to split an itemset of two or more items into antecedent and consequent is a candidate; those with enough
+    confidence are the rules. Confidences are compared as quotients of whole counts: a rule that is exactly at the
+    threshold is kept.
+
+    Parameters
+    ----------
+    itemsets : Itemsets
+        All frequent itemsets, as `apriori` returns them with ``kind="frequent"``, ``min_len=1`` and one minimum support
+        for all items: rules need the support of every subset.
+
+    min_confidence : float in [0, 1] or None, default=None
+        Least share of the baskets with the antecedent that hold the consequent too. None is 0.8, or 0 where a `metric`
+        is given.
+
+    metric : str or None, default=None
+        Another measure that rules must reach, such as ``"lift"``: any name of `Rules.measure` but ``"fisher_p"``.
+
+    min_threshold : float or None, default=None
+        The least value of `metric`. Rules whose value is not a number are left out.
+
+    min_antecedent : int, default=1
+        Fewest items of an antecedent.
+
+    max_antecedent : int or None, default=None
+        Most items of an antecedent; None for any number.
+
+    max_consequent : int or None, default=None
+        Most items of a consequent; None for any number, 1 for the rules that most other programs find.
+
+    antecedent, consequent : collection of items, mapping or None, default=None
+        Which items the part must and may hold. A collection names items that must all be in it. A mapping may have the
+        keys ``"contains"`` (the same), ``"only"`` (no items but these) and ``"without"`` (none of these), each with a
+        collection of items.
+
+    max_rules : int or None, default=None
+        Finding more rules is an error, and none are left out silently. None is what fits in half of the memory at hand.
+
+    n_jobs : int or None, default=-1
+        Number of threads, as in joblib: -1 for all processors, None for 1 unless joblib's context says otherwise. The
+        result does not depend on it. It holds for measures that are asked for later, too.
+
+    Returns
+    -------
+    Rules
+        The rules in the order of the itemsets that they split; for one itemset consequents in depth-first order of
+        their items: {a}, {a, b}, {a, b, c}, {a, c}, {b} and so on.
+
+    Raises
+    ------
+    TypeError
+        When an argument is of another type.
+    ValueError
+        When an argument is out of its range, a subset of an itemset is missing, or there are more than `max_rules`
+        rules.
+
+    See Also
+    --------
+    apriori : Finds the itemsets.
+
+    Notes
+    -----
+    Where an antecedent fails, its subsets are skipped, as they are at least as common (Agrawal and Srikant 1994). The
+    rules take 12 bytes each, every measure that is asked for 8 more, the search some 30 bytes for each itemset.
+
+    References
+    ----------
+    R. Agrawal and R. Srikant, "Fast algorithms for mining association rules", VLDB 1994, 487-499.
+
+    Examples
+    --------
+    >>> from kmad import apriori, association_rules
+    >>> baskets = [["bread", "butter"], ["bread", "butter", "tea"], ["bread"], ["tea"]]
+    >>> rules = association_rules(apriori(baskets, min_support=0.25), min_confidence=0.9, max_consequent=1)
+    >>> for rule in rules.sort("support"):
+    ...     print(sorted(rule.antecedent), "->", sorted(rule.consequent), rule.support)
+    ['butter'] -> ['bread'] 0.5
+    ['butter', 'tea'] -> ['bread'] 0.25
+    ['bread', 'tea'] -> ['butter'] 0.25
+    """
+    if not isinstance(itemsets, Itemsets):
+        raise TypeError(f"itemsets must be the Itemsets that apriori returns; got {type(itemsets).__name__}.")
+    if itemsets.kind != "frequent":
+        raise ValueError(
+            "itemsets must be of the kind 'frequent', as rules need the support of every subset; got "
+            f"{itemsets.kind!r}."
+        )
+    confidence = _read_thresholds(min_confidence, metric, min_threshold)
+    if itemsets.counts.dtype.kind == "f":
+        confidence *= 1 - ROUNDING
+    if max_rules is not None:
+        check_integer("max_rules", max_rules, least=0)
+    limit = memory_at_hand() // 2 // BYTES_PER_RULE if max_rules is None else int(max_rules)
+    longest = int(itemsets.lengths.max(initial=1))
+    check_integer("min_antecedent", min_antecedent, least=1)
+    bounds = [int(min_antecedent)]
+    for name, value in (("max_antecedent", max_antecedent), ("max_consequent", max_consequent)):
+        if value is not None:
+            check_integer(name, value, least=1)
+        bounds.append(longest if value is None else int(value))
+    in_x = read_template("antecedent", antecedent, itemsets.labels)
+    in_y = read_template("consequent", consequent, itemsets.labels)
+    # What must be in one part cannot be in the other.
+    sides = frozen((in_x.may & ~in_y.must).astype(np.int64) + 2 * (in_y.may & ~in_x.must))
+    needed = frozen(in_x.must | in_y.must)
+
+    with Threads(n_jobs) as threads:
+        chunks = even_chunks(itemsets)
+        lattice = build_lattice(itemsets, chunks, threads)
+        n_rules = np.zeros(len(itemsets), np.int64)
+
+        def run(start: int, stop: int, at: int, room: Parts) -> None:
+            limits = (confidence, frozen(np.array(bounds)))
+            split(*lattice, sides, needed, needed.sum(), *limits, start, stop, n_rules, at, *room)
+
+        nowhere = _room(0)
+        threads.map(lambda start, stop: run(start, stop, 0, nowhere), chunks)
+        first = np.concatenate([[0], np.cumsum(n_rules)])
+
+        n_chosen: list[int] = []
+
+        def choose(start: int, stop: int) -> Parts:
+            room = _room(first[stop] - first[start])
+            run(start, stop, 0, room)
+            rules = _linked(Rules(itemsets, *room, n_jobs=1), lattice)
+            kept = np.flatnonzero(rules.measure(str(metric)) >= np.float64(min_threshold or 0))
+            n_chosen.append(len(kept))
+            _check_number(sum(n_chosen), limit)
+            return room[0][kept], room[1][kept], room[2][kept]
+
+        if metric is None:
+            _check_number(int(first[-1]), limit)
+            room = _room(first[-1])
+            threads.map(lambda start, stop: run(start, stop, first[start], room), chunks)
+        else:
+            parts = threads.map(choose, chunks)
+            x, y, z = (np.concatenate(part) for part in zip(*parts, strict=True))
+            room = x, y, z
+    return _linked(Rules(itemsets, *room, n_jobs=n_jobs), lattice)
+
+
+def _linked(rules: Rules, lattice: Lattice) -> Rules:
+    """Spare the rules to build their lattice when they need it."""
+    rules._lattice = lattice  # noqa: SLF001 - of this module
+    return rules
+
+
+def _room(n_rules: int) -> Parts:
+    """Arrays for the antecedents, consequents and unions of so many rules."""
+    return np.empty(n_rules, np.int32), np.empty(n_rules, np.int32), np.empty(n_rules, np.int32)
+
+
+def _check_number(n_rules: int, limit: int) -> None:
+    if n_rules > limit:
+        raise ValueError(
+            f"there are {n_rules:,} rules or more, above max_rules={limit:,}: raise min_confidence or min_threshold, "
+            "bound max_antecedent or max_consequent, start from fewer itemsets, or raise max_rules."
+        )
+
+
+def _read_thresholds(min_confidence: float | None, metric: str | None, min_threshold: float | None) -> float:
+    """Check the thresholds; returns that of the confidence."""
+    if (metric is None) != (min_threshold is None):
+        given, missing = ("min_threshold", "metric") if metric is None else ("metric", "min_threshold")
+        raise ValueError(f"metric and min_threshold must be given together; got {given} without {missing}.")
+    if metric is not None:
+        _check_choice("metric", metric, [name for name in ALL_MEASURES if name != "fisher_p"])
+        check_real("min_threshold", min_threshold, below=np.inf, least=-np.inf)
+    if min_confidence is None:
+        return DEFAULT_CONFIDENCE if metric is None else 0.0
+    check_real("min_confidence", min_confidence, least=0, below=np.inf)
+    if min_confidence > 1:
+        raise ValueError(f"min_confidence must be at most 1; got {min_confidence!r}.")
+    return float(min_confidence)
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
