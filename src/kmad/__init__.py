@@ -13,18 +13,25 @@ if TYPE_CHECKING:
     from kmad import datasets
     from kmad._warmup import warmup
     from kmad.cluster import KMad
+    from kmad.value import calibration_holdout, customer_summary
 
     __version__: str
 
-__all__ = ["KMad", "datasets", "warmup"]
+__all__ = ["KMad", "calibration_holdout", "customer_summary", "datasets", "warmup"]
+
+# Where each public name lives.
+HOMES = {
+    "KMad": "kmad.cluster",
+    "calibration_holdout": "kmad.value",
+    "customer_summary": "kmad.value",
+    "warmup": "kmad._warmup",
+}
 
 
 def __getattr__(name: str) -> object:
     value: object
-    if name == "KMad":
-        value = import_module("kmad.cluster").KMad
-    elif name == "warmup":
-        value = import_module("kmad._warmup").warmup
+    if name in HOMES:
+        value = getattr(import_module(HOMES[name]), name)
     elif name == "datasets":
         value = import_module("kmad.datasets")
     elif name == "__version__":

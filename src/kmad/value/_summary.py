@@ -1,0 +1,282 @@
+"""A purchase log as one row a customer: how often, how long, how much."""
+
+import datetime as dt
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmad._validation import check_real
+from kmad.value._log import Log, read_log, read_time
+from kmad.value._occasions import Floats, Occasions, gather_occasions
+from kmad.value._units import Integers, Unit, days_of, period_of, start_of
+
+Time = str | dt.date | np.datetime64
+
+
+def customer_summary(
+    transactions: object,
+    *,
+    customer: str,
+    date: str,
+    amount: str | None = None,
+    unit: Unit,
+    margin: float = 1.0,
+    period: Unit = "day",
+    end: Time | None = None,
+) -> Any:
+    """Summarise a purchase log to one row a customer, as the purchase models need it.
+
+    All lines of a customer within one period, by default one day, are one purchase. Where they add up to less than 0
+    they are a return instead, which is no purchase and lowers the customer's total; where purchases and returns of one
+    period cancel they are neither. Something bought for nothing is a purchase.
+
+    Parameters
+    ----------
+    transactions : table or mapping of arrays
+        The log, one line for each purchase or each item of one: a pandas, polars or pyarrow table, or a mapping from
+        names to arrays of one dimension. The order of the lines does not matter.
+    customer : str
+        Column of the customers: integers, text or anything else that can be sorted, never missing.
+    date : str
+        Column of the dates or times, never missing. Text is read as ISO 8601, such as 2025-12-31 or 2025-12-31T23:59.
+        Days are those of the column's own time zone; text that names an offset is turned to UTC.
+    amount : str, optional
+        Column of the amounts: finite numbers, below 0 for what was returned. Without it every line is a purchase, and
+        the summary has no columns of money.
+    unit : {"day", "week", "month", "year"} or timedelta
+        Unit of `recency` and `T`. A month has 365.25 / 12 days, a year 365.25.
+    margin : float, default=1.0
+        What is earned of an amount, above 0: all money in the summary is the amount times the margin.
+    period : {"day", "week", "month", "year"} or timedelta, default="day"
+        Within what purchases are one. Weeks begin on Monday, months and years are the calendar's, and timedeltas are
+        counted from 1 January 1970. Recency and T are whole numbers of periods, expressed in units.
+    end : date, str or datetime64, optional
+        The last period that was observed is the one that holds this time; later lines are left out. By default the
+        last time in the log.
+
+    Returns
+    -------
+    table or dict of arrays
+        Of the kind of `transactions`, sorted by customer, with a row for each customer who bought at least once. The
+        columns are
+
+        - the customer, under the name of its column;
+        - `frequency`: the number of repeat purchases, that is purchases after the first;
+        - `recency`: time from the first to the last purchase, in units; 0 for who bought once;
+        - `T`: time from the first purchase to the end, in units;
+        - `monetary_value`: mean over the repeat purchases; 0 where there are none;
+        - `n_purchases`: number of purchases, the first one included;
+        - `first`, `last`: when the periods of the first and last purchase began;
+        - `total`: sum of all lines up to the end, less the returns;
+        - `returned`: sum of the returns, 0 or above;
+        - `interval_cv`: standard deviation of the times between purchases over their mean. Near 1 where they come at
+          random, near 0 where they come like clockwork, above 1 where they come in bursts; NaN below two intervals.
+
+    Raises
+    ------
+    TypeError
+        If `transactions` is no table, or a column or argument is of the wrong type.
+    ValueError
+        If a column is not there, has missing values or is not what it should be; if an argument is out of its range;
+        or if nobody bought before the end.
+
+    See Also
+    --------
+    calibration_holdout : The same at a date in the past, with what came after.
+    lifecycle_value : What each customer was, is and will be worth.
+
+    Notes
+    -----
+    The time grows with the number of lines; a customer's lines are sorted only where they are out of order. The memory
+    is some 60 bytes a line. A return counts where it is made: it does not undo the purchase.
+
+    References
+    ----------
+    P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting your customers the easy way: an alternative to the
+    Pareto/NBD model", Marketing Science 24 (2005), 275-284: frequency, recency and T.
+
+    M. Platzer and T. Reutterer, "Ticking away the moments: timing regularity helps to better predict customer
+    activity", Marketing Science 35 (2016), 779-799: why regularity matters.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from kmad import customer_summary
+    >>> log = pd.DataFrame({
+    ...     "who": ["ann", "bob", "ann", "ann", "ann"],
+    ...     "when": ["2025-01-01", "2025-01-09", "2025-01-15", "2025-01-15", "2025-02-12"],
+    ...     "paid": [10.0, 25.0, 20.0, 5.0, 15.0],
+    ... })
+    >>> summary = customer_summary(log, customer="who", date="when", amount="paid", unit="week", end="2025-03-05")
+    >>> summary[["who", "frequency", "recency", "T", "monetary_value", "total"]]
+       who  frequency  recency         T  monetary_value  total
+    0  ann          2      6.0  9.000000            20.0   50.0
+    1  bob          0      0.0  7.857143             0.0   25.0
+    """
+    scale = _Scale.of(unit=unit, period=period, margin=margin)
+    log = read_log(transactions, customer=customer, date=date, amount=amount)
+    occasions = _occasions(log, period)
+    last = _last_period(log, "end", log.end(end), period)
+    rows, columns = _summarise(occasions.where(occasions.period <= last), last, scale, has_amount=amount is not None)
+    return log.beside(rows, columns)
+
+
+def calibration_holdout(
+    transactions: object,
+    *,
+    customer: str,
+    date: str,
+    amount: str | None = None,
+    split: Time,
+    unit: Unit,
+    margin: float = 1.0,
+    period: Unit = "day",
+    end: Time | None = None,
+) -> Any:
+    """Summarise a purchase log up to a date, and add what the same customers bought after it.
+
+    Fit a model to the summary, and compare what it expects of each customer with what they did.
+
+    Parameters
+    ----------
+    transactions : table or mapping of arrays
+        The log, as in `customer_summary`.
+    customer, date : str
+        Columns of the customers and of the dates, as in `customer_summary`.
+    amount : str, optional
+        Column of the amounts, as in `customer_summary`.
+    split : date, str or datetime64
+        The period that holds this time is the last of the calibration; the holdout begins with the next one.
+    unit : {"day", "week", "month", "year"} or timedelta
+        Unit of `recency`, `T` and `T_holdout`.
+    margin : float, default=1.0
+        What is earned of an amount, above 0.
+    period : {"day", "week", "month", "year"} or timedelta, default="day"
+        Within what purchases are one, as in `customer_summary`.
+    end : date, str or datetime64, optional
+        The holdout ends with the period that holds this time, by default the last time in the log.
+
+    Returns
+    -------
+    table or dict of arrays
+        What `customer_summary` returns with ``end=split``, and the columns
+
+        - `frequency_holdout`: number of purchases in the holdout;
+        - `monetary_value_holdout`: their mean, 0 where there are none (not without `amount`);
+        - `T_holdout`: length of the holdout in units, the same in all rows.
+
+    Raises
+    ------
+    TypeError
+        As `customer_summary`.
+    ValueError
+        As `customer_summary`, and if the holdout is empty.
+
+    See Also
+    --------
+    customer_summary : The columns of the calibration.
+
+    Examples
+    --------
+    >>> log = {
+    ...     "who": ["ann", "ann", "ann", "bob"],
+    ...     "when": ["2025-01-01", "2025-01-15", "2025-02-12", "2025-01-09"],
+    ... }
+    >>> both = calibration_holdout(log, customer="who", date="when", split="2025-01-31", unit="week", end="2025-02-28")
+    >>> both["frequency"], both["frequency_holdout"], both["T_holdout"]
+    (array([1, 0]), array([1, 0]), array([4., 4.]))
+    """
+    scale = _Scale.of(unit=unit, period=period, margin=margin)
+    log = read_log(transactions, customer=customer, date=date, amount=amount)
+    occasions = _occasions(log, period)
+    last = _last_period(log, "end", log.end(end), period)
+    cut = _last_period(log, "split", read_time("split", split, log.zone), period)
+    if cut >= last:
+        raise ValueError(
+            f"split must lie at least one period before the end; got {split!r}, and the end in the period that begins "
+            f"{start_of(np.array([last]), period)[0]}."
+        )
+    rows, columns = _summarise(occasions.where(occasions.period <= cut), cut, scale, has_amount=amount is not None)
+    kept = (occasions.period > cut) & (occasions.period <= last) & occasions.is_purchase
+    later = occasions.where(kept)
+    n_later = np.bincount(later.customer, minlength=log.n_codes)[rows]
+    columns["frequency_holdout"] = n_later
+    if amount is not None:
+        paid = np.bincount(later.customer, later.amount, log.n_codes)[rows] * margin
+        columns["monetary_value_holdout"] = paid / np.maximum(n_later, 1)
+    columns["T_holdout"] = np.full(len(rows), (last - cut) * scale.numerator / scale.denominator)
+    return log.beside(rows, columns)
+
+
+class _Scale(NamedTuple):
+    """Units and money: a time of n periods is n * numerator / denominator units."""
+
+    numerator: float
+    denominator: float
+    period: Unit
+    margin: float
+
+    @classmethod
+    def of(cls, *, unit: Unit, period: Unit, margin: float) -> "_Scale":
+        check_real("margin", margin, above=0, below=np.inf)
+        days, length = days_of("unit", unit), days_of("period", period)
+        # n * 1 / 7 is the nearest number to n sevenths; n * (1 / 7) is not.
+        return cls(1.0, 1.0, period, float(margin)) if days == length else cls(length, days, period, float(margin))
+
+
+def _occasions(log: Log, period: Unit) -> Occasions:
+    return gather_occasions(log.code, log.n_codes, period_of(log.time, period), log.amount)
+
+
+def _last_period(log: Log, name: str, time: np.datetime64, period: Unit) -> int:
+    last = int(period_of(np.array([time]), period)[0])
+    first = int(period_of(log.time.min(keepdims=True), period)[0])
+    if last < first:
+        raise ValueError(f"{name} must not lie before the first line, of {log.time.min()}; got {time}.")
+    return last
+
+
+def _summarise(
+    occasions: Occasions, last: int, scale: _Scale, *, has_amount: bool
+) -> tuple[Integers, dict[str, NDArray[Any]]]:
+    """The customers who bought, by number, and the columns of their summary."""
+    purchases = occasions.where(occasions.is_purchase)
+    starts = purchases.starts
+    if not len(starts):
+        raise ValueError("transactions must hold a purchase, an amount of 0 or more, up to the end; it has none.")
+    n = np.diff(starts, append=len(purchases.customer))
+    first, final = purchases.period[starts], purchases.period[starts + n - 1]
+    who = purchases.customer[starts]
+
+    def time(periods: Integers) -> NDArray[Any]:
+        return periods * scale.numerator / scale.denominator
+
+    columns: dict[str, NDArray[Any]] = {"frequency": n - 1, "recency": time(final - first), "T": time(last - first)}
+    if has_amount:
+        repeats = purchases.amount.copy()
+        repeats[starts] = 0.0
+        columns["monetary_value"] = np.add.reduceat(repeats, starts) / np.maximum(n - 1, 1) * scale.margin
+    columns["n_purchases"] = n
+    columns["first"] = start_of(first, scale.period).astype("datetime64[us]")
+    columns["last"] = start_of(final, scale.period).astype("datetime64[us]")
+    if has_amount:
+        size = int(occasions.customer[-1]) + 1
+        columns["total"] = np.bincount(occasions.customer, occasions.amount, size)[who] * scale.margin
+        returns = np.minimum(occasions.amount, 0.0)
+        # Subtracted from 0, so that nothing returned is 0 and not -0.
+        columns["returned"] = (0.0 - np.bincount(occasions.customer, returns, size)[who]) * scale.margin
+    columns["interval_cv"] = _interval_cv(purchases.period, starts, n)
+    return who, columns
+
+
+def _interval_cv(period: Integers, starts: NDArray[np.intp], n: Integers) -> Floats:
+    """Coefficient of variation of the times between the purchases of each customer."""
+    mean = (period[starts + n - 1] - period[starts]) / np.maximum(n - 1, 1)
+    deviation = np.zeros(len(period))
+    np.subtract(period[1:], period[:-1], out=deviation[1:], casting="unsafe")
+    deviation -= np.repeat(mean, n)
+    deviation[starts] = 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cv = np.sqrt(np.add.reduceat(deviation * deviation, starts) / (n - 2)) / mean
+    return np.where(n > 2, cv, np.nan)
