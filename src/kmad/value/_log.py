@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad.value._occasions import Occasions, gather_occasions
 from kmad.value._tables import Column, Table
-from kmad.value._units import Integers, Times
+from kmad.value._units import Integers, Times, Unit, period_of
+
+Time: TypeAlias = str | date | np.datetime64
 
 # Numbers that span at most this many times as much as there are lines are customers' numbers as they are.
 SPREAD = 4
@@ -27,10 +30,17 @@ class Log(NamedTuple):
     amount: NDArray[np.float64]
     zone: str | None  # time zone of the column of dates
 
-    def end(self, given: object) -> np.datetime64:
-        """The end of observation that the caller gives, or the last time in the log."""
-        end: np.datetime64 = self.time.max() if given is None else read_time("end", given, self.zone)
-        return end
+    def occasions(self, period: Unit) -> Occasions:
+        """Purchases and returns of each customer, by period."""
+        return gather_occasions(self.code, self.n_codes, period_of(self.time, period), self.amount)
+
+    def last_period(self, name: str, end: Time | None, period: Unit) -> int:
+        """The period that holds the time that the caller gives, or the last time in the log."""
+        last = self.time.max() if end is None else read_time(name, end, self.zone)
+        begun, ended = period_of(np.array([self.time.min(), last]), period)
+        if ended < begun:
+            raise ValueError(f"{name} must not lie before the first line, of {self.time.min()}; got {end!r}.")
+        return int(ended)
 
     def beside(self, code: Integers, columns: dict[str, NDArray[Any]]) -> Any:
         """A table of the caller's kind: the customers with these numbers, and other columns beside them."""

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad.value._units import Integers
-
-Floats = NDArray[np.float64]
+from kmad.value._units import Floats, Integers
 
 # Sums of decimal fractions that cancel leave some 1e-16 of what was added: that is no amount.
 ROUNDING = 1e-12

@@ -1,17 +1,14 @@
 """A purchase log as one row a customer: how often, how long, how much."""
 
-import datetime as dt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmad._validation import check_real
-from kmad.value._log import Log, read_log, read_time
-from kmad.value._occasions import Floats, Occasions, gather_occasions
-from kmad.value._units import Integers, Unit, days_of, period_of, start_of
-
-Time = str | dt.date | np.datetime64
+from kmad.value._log import Time, read_log
+from kmad.value._occasions import Occasions
+from kmad.value._units import Floats, Integers, Unit, days_of, start_of
 
 
 def customer_summary(
@@ -61,7 +58,7 @@ def customer_summary(
         Of the kind of `transactions`, sorted by customer, with a row for each customer who bought at least once. The
         columns are
 
-        - the customer, under the name of its column;
+        - `customer`: the customer, as in the log;
         - `frequency`: the number of repeat purchases, that is purchases after the first;
         - `recency`: time from the first to the last purchase, in units; 0 for who bought once;
         - `T`: time from the first purchase to the end, in units;
@@ -109,15 +106,15 @@ def customer_summary(
     ...     "paid": [10.0, 25.0, 20.0, 5.0, 15.0],
     ... })
     >>> summary = customer_summary(log, customer="who", date="when", amount="paid", unit="week", end="2025-03-05")
-    >>> summary[["who", "frequency", "recency", "T", "monetary_value", "total"]]
-       who  frequency  recency         T  monetary_value  total
-    0  ann          2      6.0  9.000000            20.0   50.0
-    1  bob          0      0.0  7.857143             0.0   25.0
+    >>> summary[["customer", "frequency", "recency", "T", "monetary_value", "total"]]
+      customer  frequency  recency         T  monetary_value  total
+    0      ann          2      6.0  9.000000            20.0   50.0
+    1      bob          0      0.0  7.857143             0.0   25.0
     """
     scale = _Scale.of(unit=unit, period=period, margin=margin)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
-    occasions = _occasions(log, period)
-    last = _last_period(log, "end", log.end(end), period)
+    occasions = log.occasions(period)
+    last = log.last_period("end", end, period)
     rows, columns = _summarise(occasions.where(occasions.period <= last), last, scale, has_amount=amount is not None)
     return log.beside(rows, columns)
 
@@ -189,13 +186,13 @@ def calibration_holdout(
     """
     scale = _Scale.of(unit=unit, period=period, margin=margin)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
-    occasions = _occasions(log, period)
-    last = _last_period(log, "end", log.end(end), period)
-    cut = _last_period(log, "split", read_time("split", split, log.zone), period)
+    occasions = log.occasions(period)
+    last = log.last_period("end", end, period)
+    cut = log.last_period("split", split, period)
     if cut >= last:
         raise ValueError(
             f"split must lie at least one period before the end; got {split!r}, and the end in the period that begins "
-            f"{start_of(np.array([last]), period)[0]}."
+            f"{start_of(last, period)}."
         )
     rows, columns = _summarise(occasions.where(occasions.period <= cut), cut, scale, has_amount=amount is not None)
     kept = (occasions.period > cut) & (occasions.period <= last) & occasions.is_purchase
@@ -223,18 +220,6 @@ class _Scale(NamedTuple):
         days, length = days_of("unit", unit), days_of("period", period)
         # n * 1 / 7 is the nearest number to n sevenths; n * (1 / 7) is not.
         return cls(1.0, 1.0, period, float(margin)) if days == length else cls(length, days, period, float(margin))
-
-
-def _occasions(log: Log, period: Unit) -> Occasions:
-    return gather_occasions(log.code, log.n_codes, period_of(log.time, period), log.amount)
-
-
-def _last_period(log: Log, name: str, time: np.datetime64, period: Unit) -> int:
-    last = int(period_of(np.array([time]), period)[0])
-    first = int(period_of(log.time.min(keepdims=True), period)[0])
-    if last < first:
-        raise ValueError(f"{name} must not lie before the first line, of {log.time.min()}; got {time}.")
-    return last
 
 
 def _summarise(

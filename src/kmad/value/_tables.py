@@ -67,9 +67,10 @@ class Table:
         return array
 
     def beside(self, column: str, rows: Rows, columns: dict[str, NDArray[Any]]) -> Any:
-        """A table of the caller's kind: some rows of the caller's own column, and other columns beside it."""
+        """A table of the caller's kind: some rows of a column of the caller's as `customer`, and other columns."""
         if self._frame is None:
-            return {column: self._arrays[column][rows], **columns}
+            return {"customer": self._arrays[column][rows], **columns}
         backend = self._frame.implementation
         made = [nw.new_series(name, array, backend=backend) for name, array in columns.items()]
-        return nw.maybe_reset_index(self._frame.select(column)[rows]).with_columns(*made).to_native()
+        own = self._frame.select(nw.col(column).alias("customer"))[rows]
+        return nw.maybe_reset_index(own).with_columns(*made).to_native()

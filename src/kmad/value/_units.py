@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Times = NDArray[np.datetime64]
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 UnitName: TypeAlias = Literal["day", "week", "month", "year"]
 Unit: TypeAlias = UnitName | timedelta | np.timedelta64
 Duration: TypeAlias = float | Unit
@@ -53,7 +54,7 @@ def force_of_interest(name: str, rate: object, unit: object) -> float:
 
 
 def period_of(time: Times, period: Unit) -> Integers:
-    """The period in which each time lies, counted from the one that holds 1 January 1970."""
+    """The period in which a time lies, counted from the one that holds 1 January 1970."""
     if isinstance(period, str):
         if period in {"month", "year"}:
             return time.astype(f"datetime64[{period[0].upper()}]").astype(np.int64)
@@ -63,15 +64,15 @@ def period_of(time: Times, period: Unit) -> Integers:
     return (time - np.datetime64(0, "s")) // length
 
 
-def start_of(index: Integers, period: Unit) -> Times:
-    """When each period begins; the inverse of `period_of`."""
+def start_of(index: Integers | int, period: Unit) -> Times:
+    """When a period begins; the inverse of `period_of`."""
+    count = np.asarray(index)
     if isinstance(period, str):
         if period in {"month", "year"}:
-            return index.astype(f"datetime64[{period[0].upper()}]").astype("datetime64[s]")
-        day = index if period == "day" else index * 7 - DAYS_INTO_WEEK
+            return count.astype(f"datetime64[{period[0].upper()}]").astype("datetime64[s]")
+        day = count if period == "day" else count * 7 - DAYS_INTO_WEEK
         return day.astype("datetime64[D]").astype("datetime64[s]")
-    length = _exact("period", period)
-    return np.datetime64(0, "s") + index * length
+    return np.datetime64(0, "s") + count * _exact("period", period)
 
 
 def _exact(name: str, length: timedelta | np.timedelta64) -> np.timedelta64:
