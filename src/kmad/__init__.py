@@ -13,17 +13,29 @@ if TYPE_CHECKING:
     from kmad import datasets
     from kmad._warmup import warmup
     from kmad.cluster import KMad
-    from kmad.value import calibration_holdout, customer_summary
+    from kmad.value import calibration_holdout, customer_summary, historical_value, moving_window_value, retention_value
 
     __version__: str
 
-__all__ = ["KMad", "calibration_holdout", "customer_summary", "datasets", "warmup"]
+__all__ = [
+    "KMad",
+    "calibration_holdout",
+    "customer_summary",
+    "datasets",
+    "historical_value",
+    "moving_window_value",
+    "retention_value",
+    "warmup",
+]
 
 # Where each public name lives.
 HOMES = {
     "KMad": "kmad.cluster",
     "calibration_holdout": "kmad.value",
     "customer_summary": "kmad.value",
+    "historical_value": "kmad.value",
+    "moving_window_value": "kmad.value",
+    "retention_value": "kmad.value",
     "warmup": "kmad._warmup",
 }
 

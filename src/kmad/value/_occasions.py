@@ -25,6 +25,11 @@ class Occasions(NamedTuple):
     def is_purchase(self) -> NDArray[np.bool_]:
         return self.amount >= 0
 
+    @property
+    def buyers(self) -> Integers:
+        """The customers who bought, sorted."""
+        return np.unique(self.customer[self.is_purchase])
+
     def where(self, kept: NDArray[np.bool_]) -> "Occasions":
         return Occasions(self.customer[kept], self.period[kept], self.amount[kept])
 
