@@ -144,7 +144,7 @@ def historical_value(
     check_real("margin", margin, above=0, below=np.inf)
     growth = force_of_interest("discount_rate", discount_rate, "day")
     log = read_log(transactions, customer=customer, date=date, amount=amount)
-    last = log.last_period("end", end, "day")
+    last = log.last_period("end", log.end(end), "day")
     occasions = log.occasions("day")
     occasions = occasions.where(occasions.period <= last)
     worth = occasions.amount * np.exp(growth * (last - occasions.period)) * margin

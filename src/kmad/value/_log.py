@@ -1,7 +1,7 @@
 """A purchase log read from any table: who, when, for how much."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -28,18 +28,22 @@ class Log(NamedTuple):
     n_codes: int
     time: Times
     amount: NDArray[np.float64]
-    zone: str | None  # time zone of the column of dates
+    zone: tzinfo | None  # of the column of dates
 
     def occasions(self, period: Unit) -> Occasions:
         """Purchases and returns of each customer, by period."""
         return gather_occasions(self.code, self.n_codes, period_of(self.time, period), self.amount)
 
-    def last_period(self, name: str, end: Time | None, period: Unit) -> int:
-        """The period that holds the time that the caller gives, or the last time in the log."""
-        last = self.time.max() if end is None else read_time(name, end, self.zone)
-        begun, ended = period_of(np.array([self.time.min(), last]), period)
+    def end(self, given: Time | None) -> np.datetime64:
+        """The time that the caller gives, or the last one in the log."""
+        last: np.datetime64 = self.time.max() if given is None else read_time("end", given, self.zone)
+        return last
+
+    def last_period(self, name: str, time: np.datetime64, period: Unit) -> int:
+        """The period that holds a time, which must not lie before the log."""
+        begun, ended = period_of(np.array([self.time.min(), time]), period)
         if ended < begun:
-            raise ValueError(f"{name} must not lie before the first line, of {self.time.min()}; got {end!r}.")
+            raise ValueError(f"{name} must not lie before the first line, of {self.time.min()}; got {time}.")
         return int(ended)
 
     def beside(self, code: Integers, columns: dict[str, NDArray[Any]]) -> Any:
@@ -61,7 +65,7 @@ def read_log(transactions: object, *, customer: str, date: str, amount: str | No
     return Log(table, customer, code, n_codes, time, paid, zone)
 
 
-def read_time(name: str, value: object, zone: str | None = None) -> np.datetime64:
+def read_time(name: str, value: object, zone: tzinfo | None = None) -> np.datetime64:
     """One time without its zone: as clocks show it in `zone`, or in UTC."""
     if isinstance(value, np.datetime64) and not np.isnat(value):
         return value
@@ -102,27 +106,31 @@ def _encode(column: str, ids: Column) -> tuple[Integers, int]:
             code, customers = ids.__native_namespace__().factorize(ids.to_native(), sort=True)
             return np.asarray(code, np.int64), len(customers)
     except TypeError as error:
-        raise TypeError(
-            f"transactions must have customers of one sortable type in column {column!r}; {error}."
-        ) from error
+        raise TypeError(f"transactions must have customers that can be sorted; column {column!r}: {error}.") from error
     if ids.dtype in (nw.Categorical, nw.Enum):
         ids = ids.cast(nw.String)
     code = ids.rank("dense").to_numpy().astype(np.int64) - 1
     return code, int(code.max()) + 1
 
 
-def _read_times(column: str, dates: Column) -> tuple[Times, str | None]:
+def _read_times(column: str, dates: Column) -> tuple[Times, tzinfo | None]:
     """Times without their zone, as clocks of that zone show them."""
     zone = None
+    time: Times
     if isinstance(dates, np.ndarray):
         if dates.dtype.kind not in "MUO":
             raise TypeError(f"transactions must have dates in column {column!r}; it is of dtype {dates.dtype}.")
-        time: Times = dates if dates.dtype.kind == "M" else _parse_all(column, dates.tolist())
+        time = dates if dates.dtype.kind == "M" else _parse_all(column, dates.tolist())
+    elif dates.implementation.is_pandas_like() and getattr(dates.to_native().dtype, "tz", None) is not None:
+        # narwhals 2.29 does not know the dtype of a pandas column where the name of the zone has an underscore.
+        native = dates.to_native()
+        zone = native.dtype.tz
+        time = native.dt.tz_localize(None).to_numpy()
     elif dates.dtype in (nw.Date, nw.Datetime):
         if isinstance(dates.dtype, nw.Datetime) and dates.dtype.time_zone is not None:
-            zone = dates.dtype.time_zone
+            zone = _zone(dates.dtype.time_zone)
             dates = dates.dt.replace_time_zone(None)
-        time = dates.to_numpy().astype("datetime64[us]") if dates.dtype == nw.Date else dates.to_numpy()
+        time = dates.cast(nw.Datetime("us")).to_numpy() if dates.dtype == nw.Date else dates.to_numpy()
     elif dates.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
         time = _parse_all(column, dates.to_list())
     else:
@@ -151,13 +159,18 @@ def _parse_all(column: str, values: Sequence[Any]) -> Times:
     return np.array([known[value] for value in values], "datetime64[us]")
 
 
-def _parse(value: object, zone: str | None = None) -> datetime:
+def _zone(name: str) -> tzinfo | None:
+    """A zone by its name or, as Arrow allows, by its offset."""
+    return datetime.fromisoformat(f"2000-01-01T00:00{name}").tzinfo if name[0] in "+-" else ZoneInfo(name)
+
+
+def _parse(value: object, zone: tzinfo | None = None) -> datetime:
     """A date or a time as clocks show it in `zone`, or in UTC; one that names no zone is taken as it is."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value.strip())
     if isinstance(value, datetime):
         if value.tzinfo is not None:
-            value = value.astimezone(UTC if zone is None else ZoneInfo(zone)).replace(tzinfo=None)
+            value = value.astimezone(zone or UTC).replace(tzinfo=None)
         return value
     if isinstance(value, date):
         return datetime.combine(value, datetime.min.time())

@@ -102,9 +102,10 @@ def moving_window_value(
         raise ValueError(f"window must be at least a day; got {window!r}.")
     discount = float(np.expm1(force_of_interest("discount_rate", discount_rate, "year") * days / DAYS_PER_YEAR))
     if retention_rate is not None:
-        check_real("retention_rate", retention_rate, least=0, below=np.nextafter(1, 2))
+        # A wrong rate is told before the log is read.
+        retention_value(0.0, retention_rate=retention_rate, discount_rate=discount)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
-    last = log.last_period("end", end, "day")
+    last = log.last_period("end", log.end(end), "day")
     occasions = log.occasions("day")
     occasions = occasions.where(occasions.period <= last)
     back = ((last - occasions.period) / days).astype(np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._validation import check_real
-from kmad.value._log import Time, read_log
+from kmad.value._log import Time, read_log, read_time
 from kmad.value._occasions import Occasions
 from kmad.value._units import Floats, Integers, Unit, days_of, start_of
 
@@ -114,7 +114,7 @@ def customer_summary(
     scale = _Scale.of(unit=unit, period=period, margin=margin)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     occasions = log.occasions(period)
-    last = log.last_period("end", end, period)
+    last = log.last_period("end", log.end(end), period)
     rows, columns = _summarise(occasions.where(occasions.period <= last), last, scale, has_amount=amount is not None)
     return log.beside(rows, columns)
 
@@ -187,8 +187,8 @@ def calibration_holdout(
     scale = _Scale.of(unit=unit, period=period, margin=margin)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     occasions = log.occasions(period)
-    last = log.last_period("end", end, period)
-    cut = log.last_period("split", split, period)
+    last = log.last_period("end", log.end(end), period)
+    cut = log.last_period("split", read_time("split", split, log.zone), period)
     if cut >= last:
         raise ValueError(
             f"split must lie at least one period before the end; got {split!r}, and the end in the period that begins "
