@@ -13,12 +13,30 @@ if TYPE_CHECKING:
     from kmad import datasets
     from kmad._warmup import warmup
     from kmad.cluster import KMad
-    from kmad.value import calibration_holdout, customer_summary, historical_value, moving_window_value, retention_value
+    from kmad.value import (
+        BGBB,
+        BGNBD,
+        MBGNBD,
+        GammaGamma,
+        ParetoNBD,
+        ShiftedBetaGeometric,
+        calibration_holdout,
+        customer_summary,
+        historical_value,
+        moving_window_value,
+        retention_value,
+    )
 
     __version__: str
 
 __all__ = [
+    "BGBB",
+    "BGNBD",
+    "MBGNBD",
+    "GammaGamma",
     "KMad",
+    "ParetoNBD",
+    "ShiftedBetaGeometric",
     "calibration_holdout",
     "customer_summary",
     "datasets",
@@ -30,6 +48,12 @@ __all__ = [
 
 # Where each public name lives.
 HOMES = {
+    "BGBB": "kmad.value",
+    "BGNBD": "kmad.value",
+    "MBGNBD": "kmad.value",
+    "GammaGamma": "kmad.value",
+    "ParetoNBD": "kmad.value",
+    "ShiftedBetaGeometric": "kmad.value",
     "KMad": "kmad.cluster",
     "calibration_holdout": "kmad.value",
     "customer_summary": "kmad.value",
