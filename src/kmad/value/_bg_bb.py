@@ -99,24 +99,24 @@ class BGBB(PurchaseModel):
     >>> round(model.expected_purchases(10), 2)
     3.18
     >>> model.probability_alive([[4, 5, 6], [2, 2, 6]], later=1).round(2)
-    array([0.83, 0.3 ])
+    array([0.7 , 0.07])
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("alpha", "beta", "gamma", "delta")
     in_periods: ClassVar[bool] = True
     limits: ClassVar[tuple[Limit, ...]] = (
-        Limit((1, 1, 0, 0), "homogeneous customers: alpha and beta grow without end, and all buy alike while alive"),
-        Limit((-1, -1, 0, 0), "all or nothing: alpha and beta fall to 0; a customer buys always or never"),
-        Limit((-1, 0, 0, 0), "no purchases: alpha / beta falls to 0"),
-        Limit((0, 1, 0, 0), "no purchases: alpha / beta falls to 0"),
-        Limit((1, 0, 0, 0), "certain purchases: alpha / beta grows without end"),
-        Limit((0, -1, 0, 0), "certain purchases: alpha / beta grows without end"),
-        Limit((0, 0, -1, 0), "no dropout: gamma / delta falls to 0"),
-        Limit((0, 0, 0, 1), "no dropout: gamma / delta falls to 0"),
-        Limit((0, 0, 1, 0), "certain dropout: gamma / delta grows without end"),
-        Limit((0, 0, 0, -1), "certain dropout: gamma / delta grows without end"),
-        Limit((0, 0, 1, 1), "homogeneous dropout: gamma and delta grow without end, and all drop out alike"),
-        Limit((0, 0, -1, -1), "all or nothing: gamma and delta fall to 0; a customer drops out at once or never"),
+        Limit((-1, 0, 0, 0), "no purchases: alpha / beta falls to 0", (0, 1, 2, 3)),
+        Limit((0, 1, 0, 0), "no purchases: alpha / beta falls to 0", (0, 1, 2, 3)),
+        Limit((1, 0, 0, 0), "certain purchases: alpha / beta grows without end", (0, 1)),
+        Limit((0, -1, 0, 0), "certain purchases: alpha / beta grows without end", (0, 1)),
+        Limit((1, 1, 0, 0), "homogeneous purchases: alpha and beta grow without end, and all buy alike", (0, 1)),
+        Limit((-1, -1, 0, 0), "all or nothing: alpha and beta fall to 0; a customer buys always or never", (0, 1)),
+        Limit((0, 0, -1, 0), "no dropout: gamma / delta falls to 0", (2, 3)),
+        Limit((0, 0, 0, 1), "no dropout: gamma / delta falls to 0", (2, 3)),
+        Limit((0, 0, 1, 0), "certain dropout: gamma / delta grows without end", (2, 3)),
+        Limit((0, 0, 0, -1), "certain dropout: gamma / delta grows without end", (2, 3)),
+        Limit((0, 0, 1, 1), "homogeneous dropout: gamma and delta grow without end, and all drop out alike", (2, 3)),
+        Limit((0, 0, -1, -1), "all or nothing: gamma and delta fall to 0; one drops out at once or never", (2, 3)),
     )
 
     _read = staticmethod(read_opportunities)

@@ -11,7 +11,7 @@ from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.value._beta import BetaNodes, beta_nodes, gamma_nodes
 from kmad.value._bg_nbd_sums import sum_rows
-from kmad.value._continuous import HOMOGENEOUS_RATES, NO_PURCHASES, ContinuousModel, Rows
+from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import add_up, curve_of
@@ -108,15 +108,13 @@ class BGNBD(ContinuousModel):
     parameters: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     in_unit: ClassVar[tuple[str, ...]] = ("alpha",)
     limits: ClassVar[tuple[Limit, ...]] = (
-        Limit((1, 1, 0, 0), HOMOGENEOUS_RATES),
-        Limit((-1, 0, 0, 0), NO_PURCHASES),
-        Limit((0, 1, 0, 0), NO_PURCHASES),
-        Limit((0, 0, -1, 0), "no dropout: a / b falls to 0"),
-        Limit((0, 0, 0, 1), "no dropout: a / b falls to 0"),
-        Limit((0, 0, 1, 0), "certain dropout: a / b grows without end, and nobody buys again"),
-        Limit((0, 0, 0, -1), "certain dropout: a / b grows without end, and nobody buys again"),
-        Limit((0, 0, 1, 1), "homogeneous dropout: a and b grow without end, and all drop out alike"),
-        Limit((0, 0, -1, -1), "all or nothing: a and b fall to 0; a customer drops out at once or never"),
+        *LIMITS_OF_RATES,
+        Limit((0, 0, -1, 0), "no dropout: a / b falls to 0", (2, 3)),
+        Limit((0, 0, 0, 1), "no dropout: a / b falls to 0", (2, 3)),
+        Limit((0, 0, 1, 0), "certain dropout: a / b grows without end", (2, 3)),
+        Limit((0, 0, 0, -1), "certain dropout: a / b grows without end", (2, 3)),
+        Limit((0, 0, 1, 1), "homogeneous dropout: a and b grow without end, and all drop out alike", (2, 3)),
+        Limit((0, 0, -1, -1), "all or nothing: a and b fall to 0; a customer drops out at once or never", (2, 3)),
     )
     # Chances to drop out before the first repeat purchase.
     _early_chances: ClassVar[int] = 0
@@ -207,7 +205,7 @@ class BGNBD(ContinuousModel):
         for count, at in _by_count(x):
             nodes = beta_nodes(a, b + count + self._early_chances)
             mean = partial(_mean, function, nodes, r + count)
-            result[at] = self._by_rows(mean, horizon[at] / (alpha + T[at]))
+            result[at] = self._by_rows(mean, horizon[at] / (alpha + T[at]), width=len(nodes.p))
         return result
 
 

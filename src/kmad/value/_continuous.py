@@ -10,14 +10,23 @@ from numpy.typing import ArrayLike, NDArray
 from kmad._threads import Threads
 from kmad.value._columns import read_purchases
 from kmad.value._distinct import weighted_rows
-from kmad.value._likelihood import Evaluate
-from kmad.value._model import MANY_ROWS, THINNING, Problem
+from kmad.value._likelihood import Evaluate, Limit
+from kmad.value._model import Problem, part_of
 from kmad.value._purchases import PurchaseModel
 
 Floats = NDArray[np.float64]
 
-HOMOGENEOUS_RATES = "homogeneous rates: r and alpha grow without end, and every customer buys at the rate r / alpha"
 NO_PURCHASES = "no repeat purchases: r / alpha falls to 0"
+# What may become of the gamma distributed rates of purchase.
+LIMITS_OF_RATES = (
+    Limit((-1, 0, 0, 0), NO_PURCHASES, (0, 1, 2, 3)),
+    Limit((0, 1, 0, 0), NO_PURCHASES, (0, 1, 2, 3)),
+    Limit(
+        (1, 1, 0, 0),
+        "homogeneous rates: r and alpha grow without end, and every customer buys at the rate r / alpha",
+        (0, 1),
+    ),
+)
 
 
 class Rows(NamedTuple):
@@ -59,22 +68,28 @@ class ContinuousModel(PurchaseModel):
 
     def _problem(self, summary: object, weights: Callable[[int], Floats], threads: Threads) -> Problem:
         columns = read_purchases("summary", summary)
-        (x, recency, T), weight = weighted_rows(columns, weights(len(columns[0])))
+        weight = weights(len(columns[0]))
+        part = part_of(len(columns[0]))
+        some = None if part is None else weighted_rows([column[part] for column in columns], weight[part])
+        (x, recency, T), weight = weighted_rows(columns, weight)
         n_customers = float(weight.sum())
         unit = float(weight @ T) / n_customers
         if unit <= 0:
             raise ValueError("summary must have a T above 0; got 0 in every row.")
         (ages,), n_each = weighted_rows((T,), weight)
         self._ages = ages, n_each
-        rows = Rows(x, recency / unit, T / unit, weight)
-        thin = Rows(*(column[::THINNING] for column in rows)) if len(x) > MANY_ROWS else None
-        rate = max(float(weight @ x), 0.5) / n_customers
+        n_purchases = float(weight @ x)
+
+        def likelihood(columns: tuple[Floats, ...], weight: Floats) -> Evaluate:
+            x, recency, T = columns
+            return self._likelihood(Rows(x, recency / unit, T / unit, weight), threads)
+
         return Problem(
-            evaluate=self._likelihood(rows, threads),
-            thin=None if thin is None else self._likelihood(thin, threads),
-            start=np.log(self._start(rate)),
+            evaluate=likelihood((x, recency, T), weight),
+            part=None if some is None else likelihood(*some),
+            start=np.log(self._start(max(n_purchases, 0.5) / n_customers)),
             unit=unit,
-            log_jacobian=-float(weight @ x) * float(np.log(unit)),
+            log_jacobian=-n_purchases * float(np.log(unit)),
             n_customers=n_customers,
         )
 

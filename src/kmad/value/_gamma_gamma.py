@@ -11,7 +11,7 @@ from kmad._threads import Threads
 from kmad.value._columns import read_spend
 from kmad.value._gamma_gamma_sums import sum_rows
 from kmad.value._likelihood import Curve, Evaluate, Limit
-from kmad.value._model import MANY_ROWS, THINNING, Model, Problem, add_up
+from kmad.value._model import Model, Problem, add_up, part_of
 
 Floats = NDArray[np.float64]
 
@@ -97,14 +97,16 @@ class GammaGamma(Model):
     >>> round(model.expected_spend(), 2)
     35.22
     >>> model.expected_spend([[1, 100.0], [10, 100.0]]).round(2)
-    array([80.26, 95.9 ])
+    array([80.26, 97.28])
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("p", "q", "gamma")
     in_unit: ClassVar[tuple[str, ...]] = ("gamma",)
     limits: ClassVar[tuple[Limit, ...]] = (
-        Limit((0, 1, 1), "homogeneous customers: q and gamma grow without end, and all spend p gamma / q on average"),
-        Limit((1, 0, -1), "constant spend: p grows and gamma falls without end; no customer's purchases vary"),
+        Limit(
+            (0, 1, 1), "homogeneous customers: q and gamma grow without end, all spend p gamma / q on average", (1, 2)
+        ),
+        Limit((1, 0, -1), "constant spend: p grows and gamma falls without end; purchases do not vary", (0, 2)),
     )
 
     def fit(self, summary: object, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -169,10 +171,10 @@ class GammaGamma(Model):
         log_amount = np.log(amount / unit)
         log_spent = log_amount + np.log(x)
         fixed = float(weight @ log_amount)
-        thin = (x[::THINNING], log_spent[::THINNING], weight[::THINNING], threads) if len(x) > MANY_ROWS else None
+        part = part_of(len(x))
         return Problem(
             evaluate=_likelihood(x, log_spent, weight, threads),
-            thin=None if thin is None else _likelihood(*thin),
+            part=None if part is None else _likelihood(x[part], log_spent[part], weight[part], threads),
             start=np.log([3.0, 3.0, 0.6]),
             unit=unit,
             log_jacobian=-fixed - n_customers * float(np.log(unit)),

@@ -14,6 +14,8 @@ LONGEST_STEP = 2.0
 # A limit is reached when the likelihood is no lower this much further out.
 FURTHER = 8.0
 SAME_LIKELIHOOD = 1e-6
+# With more curvature than this towards a limit, a standard error of at most 1 in the logarithm, it is not reached.
+LEVEL = 1.0
 # A direction with less curvature than this, a standard error of more than 100 in the logarithm, is not determined.
 FLAT = 1e-4
 
@@ -40,6 +42,7 @@ class Limit(NamedTuple):
 
     direction: tuple[int, ...]
     meaning: str
+    settles: tuple[int, ...]  # which parameters mean nothing there
 
 
 Evaluate = Callable[[Floats], Curve]
@@ -70,13 +73,19 @@ def maximise(evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float) ->
 
 
 def limits_reached(evaluate: Evaluate, maximum: Maximum, limits: Sequence[Limit]) -> list[Limit]:
-    """The limits at which the likelihood is as high as at its maximum."""
+    """The limits at which the likelihood is as high as at its maximum; the first settles what it concerns."""
     least = maximum.curve.value - SAME_LIKELIHOOD
-    return [
-        limit
-        for limit in limits
-        if evaluate(maximum.point + FURTHER * np.array(limit.direction, np.float64)).value >= least
-    ]
+    reached: list[Limit] = []
+    settled: set[int] = set()
+    for limit in limits:
+        direction = np.array(limit.direction, np.float64)
+        concerned = set(np.flatnonzero(direction))
+        # Most limits are ruled out without a look at the data: the likelihood bends towards them.
+        level = direction @ maximum.curve.hessian @ direction > -LEVEL
+        if level and not concerned & settled and evaluate(maximum.point + FURTHER * direction).value >= least:
+            reached.append(limit)
+            settled |= set(limit.settles)
+    return reached
 
 
 def covariance_at(maximum: Maximum) -> Floats:

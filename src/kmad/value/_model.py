@@ -17,13 +17,12 @@ from kmad.value._likelihood import Curve, Evaluate, Limit, covariance_at, limits
 
 Floats = NDArray[np.float64]
 
-# Rows that a function of arrays works on at a time: its temporaries then stay in the processor's cache.
-BLOCK_ROWS = 1 << 12
+# Numbers in the temporaries of a function of arrays: they then stay in the processor's cache.
+BLOCK_SIZE = 1 << 16
 # Rows of a likelihood that are summed at a time, by one thread.
 SUM_ROWS = 1 << 13
-# A fit to this many distinct rows starts from the fit to every `THINNING`-th.
-MANY_ROWS = 1 << 14
-THINNING = 16
+# A fit starts from the fit to every so many-th customer, about this many in all.
+ENOUGH_ROWS = 1 << 14
 # A fit to a part of the data ends at this rise of the log-likelihood, and is taken up at this distance at most.
 ROUGHLY = 1e-2
 NEAR = 5.0
@@ -33,7 +32,7 @@ class Problem(NamedTuple):
     """What a model hands over to be fitted."""
 
     evaluate: Evaluate  # the log-likelihood, of data in which the unit is `unit`
-    thin: Evaluate | None  # the same of a part of the data, where there are many
+    part: Evaluate | None  # the same of a part of the data, where there are many
     start: Floats  # (k,) logarithms of the first parameters
     unit: float  # of time, or of money
     log_jacobian: float  # added to the log-likelihood where the unit is the caller's
@@ -127,8 +126,8 @@ class Model(BaseEstimator):
         with Threads(self.n_jobs) as threads:
             problem = self._problem(summary, lambda n: check_weights("sample_weight", sample_weight, n), threads)
             start = problem.start
-            if problem.thin is not None:
-                near = maximise(problem.thin, start, max_iter=self.max_iter, tol=ROUGHLY).point
+            if problem.part is not None:
+                near = maximise(problem.part, start, max_iter=self.max_iter, tol=ROUGHLY).point
                 # What a part cannot tell is left to the whole.
                 start = near if np.abs(near - start).max() < NEAR else start
             maximum = maximise(problem.evaluate, start, max_iter=self.max_iter, tol=self.tol)
@@ -146,7 +145,7 @@ class Model(BaseEstimator):
             values[self.parameters.index(name)] *= problem.unit
         errors = values * np.sqrt(np.diag(covariance))
         for limit in reached:
-            errors[np.array(limit.direction) != 0] = np.nan
+            errors[list(limit.settles)] = np.nan
         k = len(values)
         log_likelihood = maximum.curve.value + problem.log_jacobian
         self.params_ = dict(zip(self.parameters, map(float, values), strict=True))
@@ -169,18 +168,22 @@ class Model(BaseEstimator):
             if self.n_jobs == 0:
                 raise ValueError("n_jobs must not be 0; got 0.")
 
-    def _by_rows(self, function: Callable[..., Floats], *columns: Floats) -> Floats:
-        """`function` of the columns, block by block; each column has one entry a row, or one for all."""
-        n_rows = max(len(column) for column in columns)
-        result = np.empty(n_rows)
+    def _by_rows(self, function: Callable[..., Floats], *columns: Floats, width: int = 1) -> Floats:
+        """`function` of the columns, block by block; it holds arrays of `width` numbers a row."""
+        result = np.empty(len(columns[0]))
 
         def block(start: int, stop: int) -> None:
-            parts = [column if len(column) == 1 else column[start:stop] for column in columns]
-            result[start:stop] = function(*parts)
+            result[start:stop] = function(*(column[start:stop] for column in columns))
 
         with Threads(self.n_jobs) as threads:
-            threads.map(block, blocks(n_rows, BLOCK_ROWS))
+            threads.map(block, blocks(len(result), max(1, BLOCK_SIZE // width)))
         return result
+
+
+def part_of(n_rows: int) -> slice | None:
+    """Every so many-th row, to have enough of them to start from; None where that is not a small part."""
+    step = n_rows // ENOUGH_ROWS
+    return slice(None, None, step) if step > 1 else None
 
 
 def blocks(n_rows: int, size: int) -> Sequence[tuple[int, int]]:
@@ -196,7 +199,7 @@ def add_up(sums: Callable[[int, int, Floats], None], n_rows: int, size: int, thr
         sums(start, stop, total)
         return total
 
-    return np.asarray(np.sum(threads.map(block, blocks(n_rows, SUM_ROWS)), axis=0))
+    return np.asarray(sum(threads.map(block, blocks(n_rows, SUM_ROWS)), np.zeros(size)))
 
 
 def curve_of(sums: Floats) -> Curve:

@@ -7,13 +7,16 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.value._continuous import HOMOGENEOUS_RATES, NO_PURCHASES, ContinuousModel, Rows
+from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import SUM_ROWS, add_up, blocks, curve_of
 from kmad.value._pareto_nbd_sums import log_odds_of_dropout, sum_rows
 
 Floats = NDArray[np.float64]
+
+# Points of the integral over a discounted life.
+LENGTH_NODES = 256
 
 
 def _unit_nodes(n: int) -> tuple[Floats, Floats]:
@@ -114,20 +117,18 @@ class ParetoNBD(ContinuousModel):
     1.473
     >>> customers = [[2, 30.43, 38.86], [0, 0.0, 38.86]]
     >>> model.probability_alive(customers).round(3)
-    array([0.879, 0.295])
+    array([0.869, 0.295])
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     in_unit: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     limits: ClassVar[tuple[Limit, ...]] = (
-        Limit((1, 1, 0, 0), HOMOGENEOUS_RATES),
-        Limit((-1, 0, 0, 0), NO_PURCHASES),
-        Limit((0, 1, 0, 0), NO_PURCHASES),
-        Limit((0, 0, -1, 0), "no dropout: s / beta falls to 0"),
-        Limit((0, 0, 0, 1), "no dropout: s / beta falls to 0"),
-        Limit((0, 0, 1, 0), "immediate dropout: s / beta grows without end, and nobody buys again"),
-        Limit((0, 0, 0, -1), "immediate dropout: s / beta grows without end, and nobody buys again"),
-        Limit((0, 0, 1, 1), "homogeneous dropout: s and beta grow without end, and all drop out at the rate s / beta"),
+        *LIMITS_OF_RATES,
+        Limit((0, 0, -1, 0), "no dropout: s / beta falls to 0", (2, 3)),
+        Limit((0, 0, 0, 1), "no dropout: s / beta falls to 0", (2, 3)),
+        Limit((0, 0, 1, 0), "immediate dropout: s / beta grows without end", (2, 3)),
+        Limit((0, 0, 0, -1), "immediate dropout: s / beta grows without end", (2, 3)),
+        Limit((0, 0, 1, 1), "homogeneous dropout: s and beta grow without end, all drop out at rate s / beta", (2, 3)),
     )
 
     def _start(self, rate: float) -> tuple[float, ...]:
@@ -211,17 +212,18 @@ class ParetoNBD(ContinuousModel):
                 goes = np.exp(log_probability(time) - (s + 1) * np.log1p(time / length)) * s * time / length
             return np.asarray(stays + goes @ weight)
 
-        return self._by_rows(block, x, T, horizon)
+        return self._by_rows(block, x, T, horizon, width=len(v))
 
     def _discounted(self, x: Floats, T: Floats, discount_rate: float) -> Floats:
         r, alpha, s, beta = self._values()
 
+        # The integral of exp(-rate w) (1 + w)^-s over all w, by the trapezoidal rule in log w.
+        v = np.linspace(-40.0, np.log(45.0 / (discount_rate * (beta + T.min()))), LENGTH_NODES)
+        step, w = v[1] - v[0], np.exp(v)
+
         def length_of(rate: Floats) -> Floats:
-            # The integral of exp(-rate w) (1 + w)^-s over all w, by the trapezoidal rule in log w.
-            v = np.arange(-40.0, np.log(45.0 / rate.min()), 0.25)
-            w = np.exp(v)
-            return np.asarray(np.exp(v - rate[:, None] * w - s * np.log1p(w)).sum(axis=1) * 0.25)
+            return np.asarray(np.exp(v - rate[:, None] * w - s * np.log1p(w)).sum(axis=1) * step)
 
         rate = discount_rate * (beta + T)
-        length = self._once_each(lambda rate: self._by_rows(length_of, rate), rate)
+        length = self._once_each(lambda rate: self._by_rows(length_of, rate, width=LENGTH_NODES), rate)
         return (r + x) / (alpha + T) * (beta + T) * length

@@ -103,12 +103,12 @@ class ShiftedBetaGeometric(PurchaseModel):
     parameters: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     in_periods: ClassVar[bool] = True
     limits: ClassVar[tuple[Limit, ...]] = (
-        Limit((-1, 0), "no churn: alpha / beta falls to 0"),
-        Limit((0, 1), "no churn: alpha / beta falls to 0"),
-        Limit((1, 0), "certain churn: alpha / beta grows without end"),
-        Limit((0, -1), "certain churn: alpha / beta grows without end"),
-        Limit((1, 1), "homogeneous churn: alpha and beta grow without end, and all churn alike"),
-        Limit((-1, -1), "all or nothing: alpha and beta fall to 0; a customer churns at once or never"),
+        Limit((-1, 0), "no churn: alpha / beta falls to 0", (0, 1)),
+        Limit((0, 1), "no churn: alpha / beta falls to 0", (0, 1)),
+        Limit((1, 0), "certain churn: alpha / beta grows without end", (0, 1)),
+        Limit((0, -1), "certain churn: alpha / beta grows without end", (0, 1)),
+        Limit((1, 1), "homogeneous churn: alpha and beta grow without end, and all churn alike", (0, 1)),
+        Limit((-1, -1), "all or nothing: alpha and beta fall to 0; a customer churns at once or never", (0, 1)),
     )
 
     def fit(self, summary: object, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
