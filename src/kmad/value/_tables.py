@@ -14,15 +14,15 @@ Rows: TypeAlias = "NDArray[np.intp] | slice"
 
 
 class Table:
-    """A table, or a mapping of arrays, of which some columns are needed."""
+    """A table, or a mapping of arrays, of which some columns are needed and others are read where they are there."""
 
-    def __init__(self, name: str, given: object, columns: Sequence[str]) -> None:
+    def __init__(self, name: str, given: object, columns: Sequence[str], *, optional: Sequence[str] = ()) -> None:
         self.name = name
         self._frame: nw.DataFrame[Any] | None = None
         self._arrays: dict[str, NDArray[Any]] = {}
         if isinstance(given, Mapping):
             self._check_names(list(given), columns)
-            self._arrays = {column: np.asarray(given[column]) for column in columns}
+            self._arrays = {column: np.asarray(given[column]) for column in (*columns, *optional) if column in given}
             shapes = [array.shape for array in self._arrays.values()]
             if len(set(shapes)) > 1 or len(shapes[0]) != 1:
                 raise ValueError(f"{name} must hold arrays of one dimension and one length; got the shapes {shapes}.")
@@ -41,6 +41,9 @@ class Table:
             if column not in found:
                 known = ", ".join(map(repr, found)) or "none"
                 raise ValueError(f"{self.name} must have a column {column!r}; its columns are {known}.")
+
+    def __contains__(self, column: str) -> bool:
+        return column in (self._arrays if self._frame is None else self._frame.columns)
 
     @property
     def n_rows(self) -> int:
@@ -65,6 +68,21 @@ class Table:
                 f"values, the first in row {int(np.argmax(wrong))}."
             )
         return array
+
+    def matrix(self, *columns: str) -> NDArray[np.float64]:
+        """Some columns of numbers, side by side."""
+        return np.column_stack([self.numbers(column) for column in columns])
+
+    def look_up(self, column: str, other: "Table", values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The value of another table's row that has the same entry in a column; NaN where there is none."""
+        mine, others = (np.asarray(table[column]) for table in (self, other))
+        keys, first, count = np.unique(others, return_index=True, return_counts=True)
+        if count.max() > 1:
+            raise ValueError(
+                f"{other.name} must have each {column} once; it has {keys[count.argmax()]} more than once."
+            )
+        at = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
+        return np.where(keys[at] == mine, values[first[at]], np.nan)
 
     def beside(self, column: str, rows: Rows, columns: dict[str, NDArray[Any]]) -> Any:
         """A table of the caller's kind: some rows of a column of the caller's as `customer`, and other columns."""
