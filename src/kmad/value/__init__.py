@@ -9,6 +9,7 @@ from kmad.value._lifecycle import lifecycle_value
 from kmad.value._monthly import Monthly, monthly_summary
 from kmad.value._moving_window import moving_window_value
 from kmad.value._pareto_nbd import ParetoNBD
+from kmad.value._plot import AliveDisplay, FrequencyDisplay, HoldoutDisplay, TrackingDisplay
 from kmad.value._shifted_beta_geometric import ShiftedBetaGeometric
 from kmad.value._summary import calibration_holdout, customer_summary
 from kmad.value._units import DAYS_PER_MONTH
@@ -18,10 +19,14 @@ __all__ = [
     "BGNBD",
     "DAYS_PER_MONTH",
     "MBGNBD",
+    "AliveDisplay",
+    "FrequencyDisplay",
     "GammaGamma",
+    "HoldoutDisplay",
     "Monthly",
     "ParetoNBD",
     "ShiftedBetaGeometric",
+    "TrackingDisplay",
     "calibration_holdout",
     "customer_summary",
     "early_warning",

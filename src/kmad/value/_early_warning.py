@@ -42,8 +42,8 @@ def early_warning(
     spend_model : GammaGamma, optional
         Model of the amounts, likewise; not used without a column `monetary_value`.
     level : float, default=0.05
-        A customer is flagged when `gap_probability` is below this. So many of those who did not leave are flagged by
-        chance.
+        A customer is flagged when `gap_probability` is below this. Of the gaps between the purchases of customers who
+        stay, this share grows so long.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from kmad.value._distinct import distinct_rows
 from kmad.value._gamma_gamma import GammaGamma
 from kmad.value._pareto_nbd import ParetoNBD
 from kmad.value._tables import Table
-from kmad.value._units import Duration, Floats, Unit, days_of, force_of_interest, in_units
+from kmad.value._units import Duration, Floats, Unit, force_of_interest, in_units
 
 LengthName: TypeAlias = Literal["capped", "discounted", "median"]
 LENGTHS = ("capped", "discounted", "median")
@@ -171,10 +171,16 @@ def lifecycle_value(
     return table.beside("customer", slice(None), columns)
 
 
+def check_purchase_model(model: object) -> None:
+    """Raise unless this is a model of purchases in continuous time."""
+    if not isinstance(model, ContinuousModel):
+        raise TypeError(f"model must be a ParetoNBD, BGNBD or MBGNBD; got {model!r}.")
+
+
 def check_models(model: object, spend_model: object) -> None:
     """Raise unless these are models of purchases in continuous time and of spend, or None."""
-    if not isinstance(model, ContinuousModel | None):
-        raise TypeError(f"model must be a ParetoNBD, BGNBD or MBGNBD, or None; got {model!r}.")
+    if model is not None:
+        check_purchase_model(model)
     if not isinstance(spend_model, GammaGamma | None):
         raise TypeError(f"spend_model must be a GammaGamma or None; got {spend_model!r}.")
 
@@ -213,7 +219,6 @@ class Plan(NamedTuple):
     @classmethod
     def of(cls, *, unit: Unit, horizon: Duration, present: Duration, discount_rate: float, length: LengthName) -> Self:
         """Read what the caller says."""
-        days_of("unit", unit)
         far, near = in_units("horizon", horizon, unit), in_units("present", present, unit)
         if not near < far:
             raise ValueError(f"present must be shorter than the horizon; got {present!r} and {horizon!r}.")

@@ -1,6 +1,6 @@
 """A purchase log as one row a customer: how often, how long, how much."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,11 +111,14 @@ def customer_summary(
     0      ann          2      6.0  9.000000            20.0   50.0
     1      bob          0      0.0  7.857143             0.0   25.0
     """
-    scale = _Scale.of(unit=unit, period=period, margin=margin)
+    scale = Scale.of(unit=unit, period=period)
+    check_real("margin", margin, above=0, below=np.inf)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     occasions = log.occasions(period)
     last = log.last_period("end", log.end(end), period)
-    rows, columns = _summarise(occasions.where(occasions.period <= last), last, scale, has_amount=amount is not None)
+    rows, columns = _summarise(
+        occasions.where(occasions.period <= last), last, scale, None if amount is None else margin
+    )
     return log.beside(rows, columns)
 
 
@@ -184,7 +187,8 @@ def calibration_holdout(
     >>> both["frequency"], both["frequency_holdout"], both["T_holdout"]
     (array([1, 0]), array([1, 0]), array([4., 4.]))
     """
-    scale = _Scale.of(unit=unit, period=period, margin=margin)
+    scale = Scale.of(unit=unit, period=period)
+    check_real("margin", margin, above=0, below=np.inf)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     occasions = log.occasions(period)
     last = log.last_period("end", log.end(end), period)
@@ -194,7 +198,7 @@ def calibration_holdout(
             f"split must lie at least one period before the end; got {split!r}, and the end in the period that begins "
             f"{start_of(last, period)}."
         )
-    rows, columns = _summarise(occasions.where(occasions.period <= cut), cut, scale, has_amount=amount is not None)
+    rows, columns = _summarise(occasions.where(occasions.period <= cut), cut, scale, None if amount is None else margin)
     kept = (occasions.period > cut) & (occasions.period <= last) & occasions.is_purchase
     later = occasions.where(kept)
     n_later = np.bincount(later.customer, minlength=log.n_codes)[rows]
@@ -202,28 +206,31 @@ def calibration_holdout(
     if amount is not None:
         paid = np.bincount(later.customer, later.amount, log.n_codes)[rows] * margin
         columns["monetary_value_holdout"] = paid / np.maximum(n_later, 1)
-    columns["T_holdout"] = np.full(len(rows), (last - cut) * scale.numerator / scale.denominator)
+    columns["T_holdout"] = np.full(len(rows), scale.time(last - cut))
     return log.beside(rows, columns)
 
 
-class _Scale(NamedTuple):
-    """Units and money: a time of n periods is n * numerator / denominator units."""
+class Scale(NamedTuple):
+    """Times in units, from numbers of periods."""
 
     numerator: float
     denominator: float
     period: Unit
-    margin: float
 
     @classmethod
-    def of(cls, *, unit: Unit, period: Unit, margin: float) -> "_Scale":
-        check_real("margin", margin, above=0, below=np.inf)
+    def of(cls, *, unit: Unit, period: Unit) -> Self:
+        """Read what the caller says."""
         days, length = days_of("unit", unit), days_of("period", period)
+        return cls(1.0, 1.0, period) if days == length else cls(length, days, period)
+
+    def time(self, periods: Integers | int) -> Any:
+        """A number of periods in units."""
         # n * 1 / 7 is the nearest number to n sevenths; n * (1 / 7) is not.
-        return cls(1.0, 1.0, period, float(margin)) if days == length else cls(length, days, period, float(margin))
+        return periods * self.numerator / self.denominator
 
 
 def _summarise(
-    occasions: Occasions, last: int, scale: _Scale, *, has_amount: bool
+    occasions: Occasions, last: int, scale: Scale, margin: float | None
 ) -> tuple[Integers, dict[str, NDArray[Any]]]:
     """The customers who bought, by number, and the columns of their summary."""
     purchases = occasions.where(occasions.is_purchase)
@@ -233,24 +240,24 @@ def _summarise(
     n = np.diff(starts, append=len(purchases.customer))
     first, final = purchases.period[starts], purchases.period[starts + n - 1]
     who = purchases.customer[starts]
-
-    def time(periods: Integers) -> NDArray[Any]:
-        return periods * scale.numerator / scale.denominator
-
-    columns: dict[str, NDArray[Any]] = {"frequency": n - 1, "recency": time(final - first), "T": time(last - first)}
-    if has_amount:
+    columns: dict[str, NDArray[Any]] = {
+        "frequency": n - 1,
+        "recency": scale.time(final - first),
+        "T": scale.time(last - first),
+    }
+    if margin is not None:
         repeats = purchases.amount.copy()
         repeats[starts] = 0.0
-        columns["monetary_value"] = np.add.reduceat(repeats, starts) / np.maximum(n - 1, 1) * scale.margin
+        columns["monetary_value"] = np.add.reduceat(repeats, starts) / np.maximum(n - 1, 1) * margin
     columns["n_purchases"] = n
     columns["first"] = start_of(first, scale.period).astype("datetime64[us]")
     columns["last"] = start_of(final, scale.period).astype("datetime64[us]")
-    if has_amount:
+    if margin is not None:
         size = int(occasions.customer[-1]) + 1
-        columns["total"] = np.bincount(occasions.customer, occasions.amount, size)[who] * scale.margin
+        columns["total"] = np.bincount(occasions.customer, occasions.amount, size)[who] * margin
         returns = np.minimum(occasions.amount, 0.0)
         # Subtracted from 0, so that nothing returned is 0 and not -0.
-        columns["returned"] = (0.0 - np.bincount(occasions.customer, returns, size)[who]) * scale.margin
+        columns["returned"] = (0.0 - np.bincount(occasions.customer, returns, size)[who]) * margin
     columns["interval_cv"] = _interval_cv(purchases.period, starts, n)
     return who, columns
 

@@ -36,12 +36,13 @@ def days_of(name: str, unit: object) -> float:
 
 def in_units(name: str, duration: object, unit: object) -> float:
     """A duration, which is a number of units, the name of another unit or a timedelta, as a number of units."""
+    days = days_of("unit", unit)
     if isinstance(duration, Real) and not isinstance(duration, bool | np.bool_):
         number = float(duration)
         if number > 0:
             return number
         raise ValueError(f"{name} must be above 0; got {duration!r}.")
-    return days_of(name, duration) / days_of("unit", unit)
+    return days_of(name, duration) / days
 
 
 def force_of_interest(name: str, rate: object, unit: object) -> float:
