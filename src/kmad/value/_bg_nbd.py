@@ -158,11 +158,10 @@ class BGNBD(ContinuousModel):
         early = self._early_chances
 
         def block(x: Floats, recency: Floats, T: Floats) -> Floats:
-            with np.errstate(divide="ignore", over="ignore"):
-                # b - 1 stands for no chance yet; it is replaced by infinity.
-                shape = np.where(x + early > 0, b - 1 + early + x, np.inf)
-                odds = a / shape * np.exp((r + x) * np.log1p((T - recency) / (alpha + recency)))
-            return np.where(x + early > 0, 1 / (1 + odds), 1.0)
+            # Before the first chance to drop out the odds may be anything: they are not looked at.
+            with np.errstate(all="ignore"):
+                odds = a / (b - 1 + early + x) * np.exp((r + x) * np.log1p((T - recency) / (alpha + recency)))
+                return np.where(x + early > 0, 1 / (1 + odds), 1.0)
 
         return self._by_rows(block, x, recency, T)
 

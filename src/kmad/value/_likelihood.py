@@ -11,8 +11,8 @@ Floats = NDArray[np.float64]
 # The logarithms of the parameters, the unit of time chosen by the data, stay within this distance of 0.
 FARTHEST = 14.0
 LONGEST_STEP = 2.0
-# A limit is reached when the likelihood is no lower this much further out.
-FURTHER = 8.0
+# A limit is reached when the likelihood is no lower out here.
+FURTHEST = 22.0
 SAME_LIKELIHOOD = 1e-6
 # With more curvature than this towards a limit, a standard error of at most 1 in the logarithm, it is not reached.
 LEVEL = 1.0
@@ -81,8 +81,10 @@ def limits_reached(evaluate: Evaluate, maximum: Maximum, limits: Sequence[Limit]
         direction = np.array(limit.direction, np.float64)
         concerned = set(np.flatnonzero(direction))
         # Most limits are ruled out without a look at the data: the likelihood bends towards them.
-        level = direction @ maximum.curve.hessian @ direction > -LEVEL
-        if level and not concerned & settled and evaluate(maximum.point + FURTHER * direction).value >= least:
+        if concerned & settled or direction @ maximum.curve.hessian @ direction <= -LEVEL:
+            continue
+        distance = FURTHEST - np.max((direction * maximum.point)[direction != 0])
+        if evaluate(maximum.point + distance * direction).value >= least:
             reached.append(limit)
             settled |= set(limit.settles)
     return reached
