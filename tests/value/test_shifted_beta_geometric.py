@@ -42,7 +42,7 @@ def test_published_likelihood_at_given_parameters():
     renewals = np.arange(1.0, 8.0)
     rows = np.column_stack([[*renewals, 7.0], [1.0] * 7 + [0.0]])
     weight = [*-np.diff(HIGH_END), HIGH_END[-1]]
-    problem = ShiftedBetaGeometric()._problem(rows, lambda n: np.array(weight), None)
+    problem = ShiftedBetaGeometric()._problem(rows, lambda _: np.array(weight), None)
     assert problem.evaluate(np.zeros(2)).value / 100 == pytest.approx(-2.115, abs=6e-4)
 
 
@@ -68,7 +68,7 @@ def test_published_fit_of_several_cohorts():
 def test_predictions_are_those_of_the_latent_customers(customer):
     model, twin = ShiftedBetaGeometric.from_params(**SMOOTH), latent.ShiftedBetaGeometric(*SMOOTH.values())
     row, close = [customer], {"rtol": 1e-9, "atol": 1e-14}
-    problem = model._problem(row, lambda n: np.empty(0), None)
+    problem = model._problem(row, lambda _: np.empty(0), None)
     value = problem.evaluate(np.log(list(SMOOTH.values()))).value
     np.testing.assert_allclose(value, twin.log_likelihood(*customer), **close)
     np.testing.assert_allclose(model.probability_alive(row), twin.probability_alive(*customer), **close)

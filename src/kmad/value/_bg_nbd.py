@@ -1,7 +1,6 @@
 """The BG/NBD and the MBG/NBD model."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from kmad.value._bg_nbd_sums import sum_rows
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
-from kmad.value._model import add_up, curve_of
+from kmad.value._model import BLOCK_SIZE, add_up, blocks, curve_of
 
 Floats = NDArray[np.float64]
 
@@ -200,11 +199,21 @@ class BGNBD(ContinuousModel):
     def _mixed(self, function: Callable[..., Floats], x: Floats, T: Floats, horizon: Floats) -> Floats:
         """The expectation over p of `function`, of p, the shape of the rate and the horizon in units of its scale."""
         r, alpha, a, b = self._values()
+        span = horizon / (alpha + T)
         result = np.empty(len(x))
+        pieces: list[tuple[float, BetaNodes, NDArray[np.intp]]] = []
         for count, at in _by_count(x):
             nodes = beta_nodes(a, b + count + self._early_chances)
-            mean = partial(_mean, function, nodes, r + count)
-            result[at] = self._by_rows(mean, horizon[at] / (alpha + T[at]), width=len(nodes.p))
+            pieces += [
+                (r + count, nodes, at[start:stop]) for start, stop in blocks(len(at), BLOCK_SIZE // len(nodes.p))
+            ]
+
+        def piece(i: int, _: int) -> None:
+            shape, nodes, at = pieces[i]
+            result[at] = (function(nodes.p, shape, span[at][:, None]) * nodes.weight).sum(axis=1)
+
+        with Threads(self.n_jobs) as threads:
+            threads.map(piece, blocks(len(pieces), 1))
         return result
 
 
@@ -241,10 +250,6 @@ def _purchases(p: Floats, shape: float, span: Floats) -> Floats:
 
 def _survival(p: Floats, shape: float, span: Floats) -> Floats:
     return np.asarray(np.exp(-shape * np.log1p(p * span)))
-
-
-def _mean(function: Callable[..., Floats], nodes: BetaNodes, shape: float, span: Floats) -> Floats:
-    return np.asarray(function(nodes.p, shape, span[:, None]) @ nodes.weight)
 
 
 def _by_count(x: Floats) -> Iterator[tuple[float, NDArray[np.intp]]]:

@@ -210,7 +210,7 @@ class ParetoNBD(ContinuousModel):
                 shape, scale, length, log_count = (a[:, None] for a in (shape, scale, length, log_count))
                 time = horizon[:, None] * np.exp(-v)
                 goes = np.exp(log_probability(time) - (s + 1) * np.log1p(time / length)) * s * time / length
-            return np.asarray(stays + goes @ weight)
+            return np.asarray(stays + (goes * weight).sum(axis=1))
 
         return self._by_rows(block, x, T, horizon, width=len(v))
 

@@ -41,5 +41,5 @@ def _mean(
     for age in np.unique(T):
         at = np.flatnonzero(age == T)
         nodes = beta_nodes(dropout, survived + float(age))
-        result[at] = function(nodes, at) @ nodes.weight
+        result[at] = (function(nodes, at) * nodes.weight).sum(axis=1)
     return result
