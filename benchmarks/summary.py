@@ -72,13 +72,14 @@ OURS = {
 PEERS = {"lifetimes, pandas": (LIFETIMES, LIFETIMES_RUN), "pymc-marketing, pandas": (PYMC_MARKETING, PYMC_RUN)}
 
 
-def draw_log(n_lines: int, n_customers: int, *, text: bool) -> dict[str, np.ndarray]:
-    """Lines of customers who differ in their rate, in random order; every customer has a line."""
+def draw_log(n_lines: int, n_customers: int, *, by_date: bool = True, text: bool = False) -> dict[str, np.ndarray]:
+    """Lines of customers who differ in their rate, by date or in random order; every customer has a line."""
     rng = np.random.default_rng(0)
     weight = rng.gamma(0.6, size=n_customers)
     others = rng.choice(n_customers, n_lines - n_customers, p=weight / weight.sum())
     customer = rng.permutation(np.concatenate([np.arange(n_customers), others]))
-    date = (FIRST + rng.integers(0, DAYS, n_lines)).astype("datetime64[ns]")
+    day = rng.integers(0, DAYS, n_lines)
+    date = (FIRST + (np.sort(day) if by_date else day)).astype("datetime64[ns]")
     amount = np.maximum(rng.gamma(2.0, 20.0, n_lines).round(2), 0.01)
     if text:
         customer = np.char.add("customer-", np.char.zfill(customer.astype(str), 7))
@@ -108,20 +109,23 @@ def find_pythons() -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
 
 def run(n_lines: int, rounds: int) -> str:
     found, missing = find_pythons()
+    many, few = n_lines * 42 // 100, n_lines // 20
     logs = {
-        f"{n_lines:,} lines of {n_lines * 42 // 100:,} customers": (n_lines * 42 // 100, False),
-        f"{n_lines:,} lines of {n_lines // 20:,} customers": (n_lines // 20, False),
-        f"{n_lines:,} lines of {n_lines // 20:,} customers named by text": (n_lines // 20, True),
+        f"{many:,} customers, by date": draw_log(n_lines, many),
+        f"{many:,} customers, shuffled": draw_log(n_lines, many, by_date=False),
+        f"{few:,} customers, by date": draw_log(n_lines, few),
+        f"{few:,} customers, shuffled": draw_log(n_lines, few, by_date=False),
+        f"{few:,} customers named by text, by date": draw_log(n_lines, few, text=True),
     }
     seconds: dict[str, list[float]] = {name: [] for name in found}
     with tempfile.TemporaryDirectory() as folder:
-        for n_customers, text in logs.values():
+        for log in logs.values():
             path = Path(folder) / "log.npz"
-            np.savez(path, **draw_log(n_lines, n_customers, text=text))
+            np.savez(path, **log)
             results = {name: measure(python, load, path, rounds) for name, (python, load) in found.items()}
             first = results["kmad, pandas"]
             for name, result in results.items():
-                if result["rows"] != n_customers or not np.allclose(
+                if result["rows"] != first["rows"] or not np.allclose(
                     [result["sums"][column] for column in COLUMNS], [first["sums"][column] for column in COLUMNS]
                 ):
                     print(f"{name} disagrees: {result['rows']} rows, {result['sums']}; kmad: {first['sums']}")
@@ -135,7 +139,7 @@ def run(n_lines: int, rounds: int) -> str:
     note = "; ".join(f"{name}: {why}" for name, why in missing.items())
     return "\n".join(
         [
-            markdown_table(["", *logs], rows),
+            markdown_table([f"{n_lines:,} lines", *logs], rows),
             "",
             f"Medians of {rounds} rounds after a warm-up; in brackets, how many times as long as kmad on pandas.",
             f"Missing: {note}.",

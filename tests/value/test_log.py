@@ -111,6 +111,8 @@ CUSTOMERS = {
     "reals": [0.5, -1.0, 0.5],
     "flags": [True, False, True],
     "small numbers": np.array([200, 3, 200], np.uint8),
+    "small numbers on both sides": np.array([100, -100, 100], np.int8),
+    "largest numbers": np.array([2**64 - 1, 2**64 - 3, 2**64 - 1], np.uint64),
 }
 
 

@@ -59,9 +59,10 @@ def test_heap_sorts_by_period_and_then_by_amount(when, start, data):
     expected_when, expected_paid = when.copy(), paid.copy()
     order = np.lexsort((paid[start:stop], when[start:stop]))
     expected_when[start:stop], expected_paid[start:stop] = when[start:stop][order], paid[start:stop][order]
-    heap_sort(when, paid, start, stop)
-    assert np.array_equal(when, expected_when)
-    assert np.array_equal(paid, expected_paid)
+    lines = np.column_stack([when, paid.view(np.int64)])
+    heap_sort(lines, lines.view(np.float64), start, stop)
+    assert np.array_equal(lines[:, 0], expected_when)
+    assert np.array_equal(lines.view(np.float64)[:, 1], expected_paid)
 
 
 def test_starts_are_those_of_the_customers():
@@ -70,4 +71,6 @@ def test_starts_are_those_of_the_customers():
     assert occasions.is_purchase.tolist() == [True, False, True]
     assert occasions.buyers.tolist() == [2, 5]
     none = occasions.where(np.zeros(3, bool))
-    assert none.starts.tolist() == none.buyers.tolist() == []
+    assert none.starts.tolist() == []
+    with pytest.raises(ValueError, match="transactions must hold a purchase"):
+        _ = none.buyers

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.value import reference
 
-from kmad import calibration_holdout, customer_summary
+from kmad import calibration_holdout, customer_summary, historical_value, moving_window_value
 
 START = dt.date(2024, 12, 28)
 MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "arrays": dict}
@@ -175,6 +175,19 @@ def test_summary_counts_what_was_bought_for_nothing_but_not_what_cancels():
 def test_summary_leaves_out_who_only_returned():
     summary = summarise([("a", START, -500), ("b", START, 500), ("c", START, 100), ("c", START, -100)])
     assert summary["customer"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    "lines", [[("a", START, -500)], [("a", START, 500), ("a", START, -500)]], ids=["return", "nil"]
+)
+def test_log_without_a_purchase_is_an_error(lines):
+    for value in (
+        lambda: summarise(lines),
+        lambda: historical_value(table_of(lines), **NAMES),
+        lambda: moving_window_value(table_of(lines), **NAMES, window="month", discount_rate=0.1),
+    ):
+        with pytest.raises(ValueError, match="transactions must hold a purchase, an amount of 0 or more"):
+            value()
 
 
 def test_summary_without_amounts_has_no_money():

@@ -147,8 +147,8 @@ def historical_value(
     last = log.last_period("end", log.end(end), "day")
     occasions = log.occasions("day")
     occasions = occasions.where(occasions.period <= last)
-    worth = occasions.amount * np.exp(growth * (last - occasions.period)) * margin
     buyers = occasions.buyers
+    worth = occasions.amount * np.exp(growth * (last - occasions.period)) * margin
     return log.beside(buyers, {"historical_value": np.bincount(occasions.customer, worth)[buyers]})
 
 

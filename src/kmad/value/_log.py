@@ -77,12 +77,13 @@ def read_time(name: str, value: object, zone: tzinfo | None = None) -> np.dateti
 
 def _check_complete(table: Table, column: str) -> None:
     values = table[column]
-    if isinstance(values, np.ndarray):
-        # Only NaN and NaT differ from themselves.
-        missing = (values != values) | (values == None)  # noqa: E711, PLR0124 - entry by entry
-    else:
+    if not isinstance(values, np.ndarray):
         found = values.is_null()
         missing = (found | values.is_nan() if values.dtype.is_float() else found).to_numpy()
+    elif values.dtype.kind == "O":
+        missing = np.array([value is None or value != value for value in values])  # noqa: PLR0124 - as NaN does
+    else:
+        missing = values != values  # noqa: PLR0124 - NaN and NaT alone differ from themselves
     if np.any(missing):
         raise ValueError(
             f"transactions must name the customer in every line; column {column!r} has {np.sum(missing)} missing "
@@ -97,11 +98,12 @@ def _encode(column: str, ids: Column) -> tuple[Integers, int]:
         if array.dtype.kind in "iu":
             low, high = int(array.min()), int(array.max())
             if high - low < SPREAD * len(array):
-                return (array - array.dtype.type(low)).astype(np.int64), high - low + 1
+                # Small numbers may differ by more than their type holds; the largest do not fit into int64.
+                offset = array - np.uint64(low) if array.dtype == np.uint64 else array.astype(np.int64) - low
+                return offset.astype(np.int64, copy=False), high - low + 1
     try:
         if isinstance(ids, np.ndarray):
-            customers, code = np.unique(ids, return_inverse=True)
-            return code, len(customers)
+            return _encode_array(ids)
         if ids.implementation.is_pandas_like():
             code, customers = ids.__native_namespace__().factorize(ids.to_native(), sort=True)
             return np.asarray(code, np.int64), len(customers)
@@ -109,8 +111,18 @@ def _encode(column: str, ids: Column) -> tuple[Integers, int]:
         raise TypeError(f"transactions must have customers that can be sorted; column {column!r}: {error}.") from error
     if ids.dtype in (nw.Categorical, nw.Enum):
         ids = ids.cast(nw.String)
-    code = ids.rank("dense").to_numpy().astype(np.int64) - 1
-    return code, int(code.max()) + 1
+    names = ids.unique().sort().to_list()
+    return ids.replace_strict(names, range(len(names)), return_dtype=nw.Int64).to_numpy(), len(names)
+
+
+def _encode_array(ids: NDArray[Any]) -> tuple[Integers, int]:
+    if ids.dtype.kind not in "OU":
+        customers, code = np.unique(ids, return_inverse=True)
+        return code, len(customers)
+    # Sorting a million texts takes several times as long as looking each up.
+    names = ids.tolist()
+    rank = {name: i for i, name in enumerate(sorted(set(names)))}
+    return np.array([rank[name] for name in names]), len(rank)
 
 
 def _read_times(column: str, dates: Column) -> tuple[Times, tzinfo | None]:

@@ -108,11 +108,11 @@ def moving_window_value(
     last = log.last_period("end", log.end(end), "day")
     occasions = log.occasions("day")
     occasions = occasions.where(occasions.period <= last)
+    buyers = occasions.buyers
     back = ((last - occasions.period) / days).astype(np.int64)
     n_windows = int((last - occasions.period.min() + 1) / days)
     rate = _share_retained(occasions, back, n_windows) if retention_rate is None else float(retention_rate)
 
-    buyers = occasions.buyers
     historical = np.bincount(occasions.customer, occasions.amount)[buyers] * margin
     current = np.bincount(occasions.customer, occasions.amount * (back == 0))[buyers] * margin
     potential = retention_value(np.maximum(current, 0.0), retention_rate=rate, discount_rate=discount)

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._jit import frozen, kernel
 from kmad._validation import check_real
 from kmad.value._log import Time, read_log, read_time
-from kmad.value._occasions import Occasions
-from kmad.value._units import Floats, Integers, Unit, days_of, start_of
+from kmad.value._occasions import NO_PURCHASE, Occasions
+from kmad.value._units import Integers, Unit, days_of, start_of
 
 
 def customer_summary(
@@ -116,9 +117,7 @@ def customer_summary(
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     occasions = log.occasions(period)
     last = log.last_period("end", log.end(end), period)
-    rows, columns = _summarise(
-        occasions.where(occasions.period <= last), last, scale, None if amount is None else margin
-    )
+    rows, columns = _summarise(occasions, log.n_codes, last, scale, None if amount is None else margin)
     return log.beside(rows, columns)
 
 
@@ -198,7 +197,7 @@ def calibration_holdout(
             f"split must lie at least one period before the end; got {split!r}, and the end in the period that begins "
             f"{start_of(last, period)}."
         )
-    rows, columns = _summarise(occasions.where(occasions.period <= cut), cut, scale, None if amount is None else margin)
+    rows, columns = _summarise(occasions, log.n_codes, cut, scale, None if amount is None else margin)
     kept = (occasions.period > cut) & (occasions.period <= last) & occasions.is_purchase
     later = occasions.where(kept)
     n_later = np.bincount(later.customer, minlength=log.n_codes)[rows]
@@ -230,45 +229,91 @@ class Scale(NamedTuple):
 
 
 def _summarise(
-    occasions: Occasions, last: int, scale: Scale, margin: float | None
+    occasions: Occasions, n_customers: int, last: int, scale: Scale, margin: float | None
 ) -> tuple[Integers, dict[str, NDArray[Any]]]:
     """The customers who bought, by number, and the columns of their summary."""
-    purchases = occasions.where(occasions.is_purchase)
-    starts = purchases.starts
-    if not len(starts):
-        raise ValueError("transactions must hold a purchase, an amount of 0 or more, up to the end; it has none.")
-    n = np.diff(starts, append=len(purchases.customer))
-    first, final = purchases.period[starts], purchases.period[starts + n - 1]
-    who = purchases.customer[starts]
+    room = min(len(occasions.customer), n_customers)
+    # One block for all columns: many small ones cost more to get from the system than to fill.
+    integers = np.empty((5, room), np.int64)
+    reals = np.empty((6, room))
+    owner, period, amount = frozen(occasions.customer), frozen(occasions.period), frozen(occasions.amount)
+    times = scale.numerator, scale.denominator
+    n = scan_occasions(owner, period, amount, last, *times, margin or 1.0, integers, reals)
+    if not n:
+        raise ValueError(NO_PURCHASE)
+    customer, frequency, n_purchases, first, final = integers[:, :n]
+    recency, T, monetary_value, total, returned, interval_cv = reals[:, :n]
     columns: dict[str, NDArray[Any]] = {
-        "frequency": n - 1,
-        "recency": scale.time(final - first),
-        "T": scale.time(last - first),
+        "frequency": frequency,
+        "recency": recency,
+        "T": T,
+        "monetary_value": monetary_value,
+        "n_purchases": n_purchases,
+        "first": start_of(first, scale.period),
+        "last": start_of(final, scale.period),
+        "total": total,
+        "returned": returned,
+        "interval_cv": interval_cv,
     }
-    if margin is not None:
-        repeats = purchases.amount.copy()
-        repeats[starts] = 0.0
-        columns["monetary_value"] = np.add.reduceat(repeats, starts) / np.maximum(n - 1, 1) * margin
-    columns["n_purchases"] = n
-    columns["first"] = start_of(first, scale.period).astype("datetime64[us]")
-    columns["last"] = start_of(final, scale.period).astype("datetime64[us]")
-    if margin is not None:
-        size = int(occasions.customer[-1]) + 1
-        columns["total"] = np.bincount(occasions.customer, occasions.amount, size)[who] * margin
-        returns = np.minimum(occasions.amount, 0.0)
-        # Subtracted from 0, so that nothing returned is 0 and not -0.
-        columns["returned"] = (0.0 - np.bincount(occasions.customer, returns, size)[who]) * margin
-    columns["interval_cv"] = _interval_cv(purchases.period, starts, n)
-    return who, columns
+    if margin is None:
+        for name in ("monetary_value", "total", "returned"):
+            del columns[name]
+    return customer, columns
 
 
-def _interval_cv(period: Integers, starts: NDArray[np.intp], n: Integers) -> Floats:
-    """Coefficient of variation of the times between the purchases of each customer."""
-    mean = (period[starts + n - 1] - period[starts]) / np.maximum(n - 1, 1)
-    deviation = np.zeros(len(period))
-    np.subtract(period[1:], period[:-1], out=deviation[1:], casting="unsafe")
-    deviation -= np.repeat(mean, n)
-    deviation[starts] = 0.0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cv = np.sqrt(np.add.reduceat(deviation * deviation, starts) / (n - 2)) / mean
-    return np.where(n > 2, cv, np.nan)
+@kernel
+def scan_occasions(
+    owner,  # (m,) IN rising
+    period,  # (m,) IN rising within each owner
+    amount,  # (m,) IN
+    last,
+    numerator,
+    denominator,
+    margin,
+    integers,  # (5, n) OUT customer, frequency, number of purchases, period of the first and of the last
+    reals,  # (6, n) OUT recency, T, mean repeat purchase, total, returns, coefficient of variation of the intervals
+):
+    """Summarise the occasions up to the period `last`, for those who bought; returns their number."""
+    filled = 0
+    i = 0
+    while i < len(owner):
+        j = owner[i]
+        start = i
+        bought, opened, seen = 0, last, last
+        paid, later, back = 0.0, 0.0, 0.0
+        while i < len(owner) and owner[i] == j:
+            if period[i] <= last:
+                if amount[i] < 0.0:
+                    back -= amount[i]
+                else:
+                    if bought == 0:
+                        opened = period[i]
+                    else:
+                        later += amount[i]
+                    seen = period[i]
+                    bought += 1
+                paid += amount[i]
+            i += 1
+        if bought > 0:
+            integers[0, filled] = j
+            integers[1, filled] = bought - 1
+            integers[2, filled] = bought
+            integers[3, filled] = opened
+            integers[4, filled] = seen
+            reals[0, filled] = (seen - opened) * numerator / denominator
+            reals[1, filled] = (last - opened) * numerator / denominator
+            reals[2, filled] = later / max(1, bought - 1) * margin
+            reals[3, filled] = paid * margin
+            reals[4, filled] = back * margin
+            reals[5, filled] = np.nan
+            if bought > 2:
+                mean = (seen - opened) / (bought - 1)
+                squares = 0.0
+                before = opened
+                for k in range(start, i):
+                    if opened < period[k] <= last and amount[k] >= 0.0:
+                        squares += (period[k] - before - mean) ** 2
+                        before = period[k]
+                reals[5, filled] = np.sqrt(squares / (bought - 2)) / mean
+            filled += 1
+    return filled

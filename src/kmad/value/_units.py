@@ -70,10 +70,10 @@ def start_of(index: Integers | int, period: Unit) -> Times:
     count = np.asarray(index)
     if isinstance(period, str):
         if period in {"month", "year"}:
-            return count.astype(f"datetime64[{period[0].upper()}]").astype("datetime64[s]")
+            return count.astype(f"datetime64[{period[0].upper()}]").astype("datetime64[us]")
         day = count if period == "day" else count * 7 - DAYS_INTO_WEEK
-        return day.astype("datetime64[D]").astype("datetime64[s]")
-    return np.datetime64(0, "s") + count * _exact("period", period)
+        return day.view("datetime64[D]").astype("datetime64[us]")
+    return (np.datetime64(0, "us") + count * _exact("period", period)).astype("datetime64[us]")
 
 
 def _exact(name: str, length: timedelta | np.timedelta64) -> np.timedelta64:
