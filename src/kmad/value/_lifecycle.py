@@ -237,8 +237,8 @@ class Plan(NamedTuple):
         """The columns that depend on the models."""
         alive = np.asarray(model.probability_alive(customers))
         # What is to come of a customer who is alive depends on frequency and T, which many share, and not on recency.
-        x, _, T = customers.T
-        (x, T), _, group = distinct_rows(x, T)
+        distinct = distinct_rows(customers[:, 0], customers[:, 2])
+        (x, T), group = distinct.columns, distinct.group
         prospects = np.column_stack([x, np.where(x > 0, T, 0.0), T])
         length = self.anticipated_length(model, prospects)[group]
         soon, later = (alive * purchases[group] for purchases in self.purchases(model, prospects))
