@@ -3,6 +3,7 @@
 import numpy as np
 
 from kmad.cluster import KMad
+from kmad.value import BGBB, BGNBD, GammaGamma, ParetoNBD
 
 
 def warmup() -> None:
@@ -19,3 +20,7 @@ def warmup() -> None:
             # Two clusters for the kernels of a fit, three for those that divide a cluster.
             KMad().fit(X).predict(X)
             KMad(3).fit(X, sample_weight=np.ones(len(X)))
+    customers = np.array([[0, 0, 4], [1, 2, 4], [2, 3, 4], [3, 3, 6]])
+    for kind in (ParetoNBD, BGNBD, BGBB):
+        kind().fit(customers).probability_alive(customers)
+    GammaGamma().fit(customers[:, 1:])

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import numba
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,8 +15,16 @@ from tests.asserts import rows
 from tests.value.latent import nbd_log_likelihood
 from tests.value.purchases import draw_bg, draw_pareto
 
-from kmad import BGBB, BGNBD, MBGNBD, GammaGamma, ParetoNBD, ShiftedBetaGeometric
-from kmad.value import _model, _purchases
+from kmad import BGBB, BGNBD, MBGNBD, GammaGamma, ParetoNBD, ShiftedBetaGeometric, warmup
+from kmad.value import (
+    _bg_bb_sums,
+    _bg_nbd_sums,
+    _distinct,
+    _gamma_gamma_sums,
+    _model,
+    _pareto_nbd_sums,
+    _purchases,
+)
 
 PURCHASES = ["frequency", "recency", "T"]
 CONTINUOUS = [ParetoNBD, BGNBD, MBGNBD]
@@ -175,10 +184,10 @@ def test_fit_does_not_depend_on_the_unit_of_time(kind, factor):
 @pytest.mark.parametrize("factor", [1.0, 1 / 7, 365.25])
 @pytest.mark.parametrize("kind", CONTINUOUS)
 def test_customers_who_never_drop_out_are_a_limit(kind, factor):
-    rng = np.random.default_rng(0)
-    T = np.full(3_000, 100.0)
-    x = rng.poisson(rng.gamma(1.0, 0.1, 3_000) * T).astype(float)
-    recency = np.where(x > 0, T * rng.random(3_000) ** (1 / np.maximum(x, 1)), 0.0)
+    rng, n = np.random.default_rng(0), rows(3_000, 800)
+    T = np.full(n, 100.0)
+    x = rng.poisson(rng.gamma(1.0, 0.1, n) * T).astype(float)
+    recency = np.where(x > 0, T * rng.random(n) ** (1 / np.maximum(x, 1)), 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = kind().fit(np.column_stack([x, recency * factor, T * factor]))
@@ -254,7 +263,7 @@ def test_fit_that_starts_from_a_part_finds_the_same(kind, monkeypatch):
 def test_rows_that_are_equal_are_worked_out_once(future, monkeypatch):
     customers = draw(type(future), 200)
     expected = ask(future, customers)
-    monkeypatch.setattr(_purchases, "FEW_ROWS", 1)
+    monkeypatch.setattr(_purchases, "FEW_ROWS", 2)
     for found, each in zip(ask(future, customers), expected, strict=True):
         np.testing.assert_allclose(found, each, rtol=1e-12)
     spans = np.arange(len(customers)) % 3
@@ -418,3 +427,18 @@ def test_weights_that_cannot_be_are_refused(kind, weight):
 def test_time_must_have_passed(kind):
     with pytest.raises(ValueError, match="summary must have a T above 0"):
         kind().fit([[0, 0, 0]])
+
+
+def test_warmup_leaves_nothing_to_compile():
+    def signatures():
+        modules = (_bg_bb_sums, _bg_nbd_sums, _distinct, _gamma_gamma_sums, _pareto_nbd_sums)
+        found = [value for module in modules for value in vars(module).values() if hasattr(value, "signatures")]
+        return [list(value.signatures) for value in found]
+
+    warmup()
+    before = signatures()
+    assert len(before) == (0 if numba.config.DISABLE_JIT else 7)
+    assert all(before)
+    for kind in KNOWN:
+        ask(kind().fit(draw(kind), sample_weight=np.ones(800)), draw(kind))
+    assert signatures() == before

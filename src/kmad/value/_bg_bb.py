@@ -166,9 +166,6 @@ class BGBB(PurchaseModel):
         return Problem(evaluate, None, np.zeros(4), 1.0, 0.0, float(weight.sum()))
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        return self._once_each(self._alive_each, x, recency, T)
-
-    def _alive_each(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         alpha, beta, gamma, delta = self._values()
         most = int(T.max()) + 1
         of_beta, of_both, of_delta, of_gone = (

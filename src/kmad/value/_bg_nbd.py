@@ -164,6 +164,9 @@ class BGNBD(ContinuousModel):
 
         return self._by_rows(block, x, recency, T)
 
+    def _alive_now(self, x: Floats, recency: Floats, T: Floats) -> Floats:
+        return self._alive(x, recency, T)
+
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         return self._mixed(_purchases, x, T, horizon)
 

@@ -9,41 +9,45 @@ from numpy.typing import NDArray
 from kmad._jit import frozen, kernel
 
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
-# Odd numbers with well mixed bits, from the digits of the golden ratio and of two square roots.
-MULTIPLIERS = (0x9E3779B97F4A7C15, 0x6A09E667F3BCC909, 0xBB67AE8584CAA73B)
+# Odd numbers with well mixed bits, from the digits of the golden ratio and of square roots.
+MULTIPLIERS = (0x9E3779B97F4A7C15, 0x6A09E667F3BCC909, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B)
 HASH_BITS = 62
+# Rows that are hashed at a time: what lies between then stays in the processor's cache.
+HASH_ROWS = 1 << 14
 
 
 class Distinct(NamedTuple):
     """The distinct rows of some columns, in the order of their first occurrence."""
 
     columns: tuple[Floats, ...]  # (n_distinct,) each
-    row: Indices  # (n_distinct,) where each occurs first
     group: NDArray[np.int32]  # (n_rows,) the distinct row that each row is
 
     def weigh(self, weights: Floats) -> Floats:
         """The number of times each distinct row occurs, or the sum of its weights."""
-        return np.bincount(self.group, weights if len(weights) else None, len(self.row)).astype(np.float64)
+        counts = np.bincount(self.group, weights if len(weights) else None, len(self.columns[0]))
+        return counts.astype(np.float64)
 
 
 def distinct_rows(*columns: Floats) -> Distinct:
-    """Find the distinct rows of up to three columns of numbers."""
+    """Find the distinct rows of up to four columns of numbers."""
     n_rows = len(columns[0])
     bits = [np.ascontiguousarray(column).view(np.int64) for column in columns]
-    hashes = np.zeros(n_rows, np.uint64)
-    for column, multiplier in zip(bits, MULTIPLIERS, strict=False):
-        hashes += column.view(np.uint64) * np.uint64(multiplier)
-        # Whole numbers differ in their upper bits alone, and products carry upwards only.
-        hashes ^= hashes >> np.uint64(32)
-    hashes *= np.uint64(MULTIPLIERS[0])
-    hashes >>= np.uint64(64 - HASH_BITS)
-    group, row = np.empty(n_rows, np.int32), np.empty(n_rows, np.int64)
-    first, second, third = (frozen(column) for column in (bits + bits[:1] * 2)[:3])
-    n_distinct = group_rows(frozen(hashes.view(np.int64)), first, second, third, group, row)
-    row = row[:n_distinct].copy()
-    return Distinct(tuple(column[row] for column in columns), row, group)
+    hashes = np.empty(n_rows, np.uint64)
+    for start in range(0, n_rows, HASH_ROWS):
+        rows = slice(start, start + HASH_ROWS)
+        mixed = np.zeros_like(hashes[rows])
+        for column, multiplier in zip(bits, MULTIPLIERS, strict=False):
+            mixed += column[rows].view(np.uint64) * np.uint64(multiplier)
+            # Whole numbers differ in their upper bits alone, and products carry upwards only.
+            mixed ^= mixed >> np.uint64(32)
+        mixed *= np.uint64(MULTIPLIERS[0])
+        hashes[rows] = mixed >> np.uint64(64 - HASH_BITS)
+    group, keys = np.empty(n_rows, np.int32), np.empty((n_rows, 5), np.int64)
+    first, second, third, fourth = (frozen(column) for column in (bits + bits[:1] * 3)[:4])
+    n_distinct = group_rows(frozen(hashes.view(np.int64)), first, second, third, fourth, group, keys)
+    found = keys[:n_distinct, : len(columns)].T.copy().view(np.float64)
+    return Distinct(tuple(found), group)
 
 
 def weighted_rows(columns: Sequence[Floats], weights: Floats) -> tuple[tuple[Floats, ...], Floats]:
@@ -60,10 +64,11 @@ def group_rows(
     first,  # (n,) int64, IN
     second,  # (n,) int64, IN
     third,  # (n,) int64, IN
+    fourth,  # (n,) int64, IN
     group,  # (n,) int32, OUT
-    row,  # (n,) int64, OUT
+    keys,  # (n, 5) int64, OUT
 ):
-    """Number the distinct rows; writes the number of each row and where each number occurs first.
+    """Number the distinct rows; writes the number of each row, and the entries and hash of each distinct row.
 
     Returns how many there are. The table is open: a taken slot is passed over for the next.
     """
@@ -75,7 +80,7 @@ def group_rows(
             bits += 2
             slots = np.full(1 << bits, -1, np.int32)
             for g in range(n_distinct):
-                slot = hashes[row[g]] >> (HASH_BITS - bits)
+                slot = keys[g, 4] >> (HASH_BITS - bits)
                 while slots[slot] >= 0:
                     slot = (slot + 1) & (len(slots) - 1)
                 slots[slot] = g
@@ -84,12 +89,16 @@ def group_rows(
             g = slots[slot]
             if g < 0:
                 slots[slot] = n_distinct
-                row[n_distinct] = i
+                keys[n_distinct, 0] = first[i]
+                keys[n_distinct, 1] = second[i]
+                keys[n_distinct, 2] = third[i]
+                keys[n_distinct, 3] = fourth[i]
+                keys[n_distinct, 4] = hashes[i]
                 group[i] = n_distinct
                 n_distinct += 1
                 break
-            j = row[g]
-            if first[i] == first[j] and second[i] == second[j] and third[i] == third[j]:
+            same = keys[g, 0] == first[i] and keys[g, 1] == second[i] and keys[g, 2] == third[i]
+            if same and keys[g, 3] == fourth[i]:
                 group[i] = g
                 break
             slot = (slot + 1) & (len(slots) - 1)

@@ -109,5 +109,4 @@ def _step(point: Floats, curve: Curve) -> Floats:
     curvature, axes = np.linalg.eigh(-curve.hessian[np.ix_(free, free)])
     curvature = np.maximum(np.abs(curvature), 1e-12 * np.abs(curvature).max() + 1e-300)
     step[free] = axes @ (axes.T @ curve.gradient[free] / curvature)
-    longest = np.abs(step).max()
-    return step * min(1.0, LONGEST_STEP / longest) if longest > 0 else step
+    return step * (LONGEST_STEP / max(LONGEST_STEP, float(np.abs(step).max())))

@@ -12,6 +12,7 @@ from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import SUM_ROWS, add_up, blocks, curve_of
 from kmad.value._pareto_nbd_sums import log_odds_of_dropout, sum_rows
+from kmad.value._purchases import once_each
 
 Floats = NDArray[np.float64]
 
@@ -156,9 +157,6 @@ class ParetoNBD(ContinuousModel):
         return evaluate
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        return self._once_each(self._alive_each, x, recency, T)
-
-    def _alive_each(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         log_odds = np.empty(len(x))
         x, recency, T = frozen(x), frozen(recency), frozen(T)
         r, alpha, s, beta = self._values()
@@ -225,5 +223,5 @@ class ParetoNBD(ContinuousModel):
             return np.asarray(np.exp(v - rate[:, None] * w - s * np.log1p(w)).sum(axis=1) * step)
 
         rate = discount_rate * (beta + T)
-        length = self._once_each(lambda rate: self._by_rows(length_of, rate, width=LENGTH_NODES), rate)
+        length = once_each(lambda rate: self._by_rows(length_of, rate, width=LENGTH_NODES), rate)
         return (r + x) / (alpha + T) * (beta + T) * length

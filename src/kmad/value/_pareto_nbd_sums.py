@@ -21,13 +21,13 @@ def integrate(
     span,  # float, IN, T - recency
     nodes,  # (k,) IN, of the interval from 0 to 1
     node_weights,  # (k,) IN
-    moments,  # (15,) OUT
+    moments,  # (15,) OUT, or (1,) for the integral alone
 ):
     """Integrate (1 + y/near)^-near_power (1 + y/far)^-far_power over y from 0 to span; writes the moments.
 
-    The first moment is the integral, the others are means under the integrand of four functions of y and of their
-    ten products: u = log(1 + y/near), near/(near + y) - 1, log(1 + y/far), far/(far + y) - 1. Panels are laid out in
-    u: they cannot be too wide for the integrand's decay, nor for its nearest singularity at y = -near.
+    The first moment is the logarithm of the integral, the others are means under the integrand of four functions of y
+    and of their ten products: u = log(1 + y/near), near/(near + y) - 1, log(1 + y/far), far/(far + y) - 1. Panels are
+    laid out in u: they cannot be too wide for the integrand's decay, nor for its nearest singularity at y = -near.
     """
     moments[:] = 0.0
     whole = np.log1p(span / near)
@@ -43,12 +43,13 @@ def integrate(
         for k in range(len(nodes)):
             f0 = u + width * nodes[k]
             grown = np.exp(f0)
-            f1 = 1.0 / grown - 1.0
             ratio = near * (grown - 1.0) / far
             f2 = np.log1p(ratio)
-            f3 = -ratio / (1.0 + ratio)
             weight = width * node_weights[k] * np.exp((1.0 - near_power) * f0 - far_power * f2)
             moments[0] += weight
+            if len(moments) == 1:
+                continue
+            f1, f3 = 1.0 / grown - 1.0, -ratio / (1.0 + ratio)
             moments[1] += weight * f0
             moments[2] += weight * f1
             moments[3] += weight * f2
@@ -66,9 +67,11 @@ def integrate(
         u += width
         depth = (near_power - 1.0) * u + far_power * np.log1p(near * np.expm1(u) / far)
     if moments[0] > 0:
-        for m in range(1, 15):
+        for m in range(1, len(moments)):
             moments[m] /= moments[0]
-    moments[0] *= near
+        moments[0] = np.log(near * moments[0])
+    else:
+        moments[0] = -np.inf
 
 
 @kernel
@@ -87,14 +90,14 @@ def log_odds_of_dropout(
     odds,  # (n,) OUT
 ):
     """Write the logarithm of the odds that each customer has dropped out by T."""
-    moments = np.empty(15)
+    moments = np.empty(1)
     for i in range(start, stop):
         a, b, span = alpha + recency[i], beta + recency[i], T[i] - recency[i]
         if alpha <= beta:
             integrate(a, b, r + x[i], s + 1.0, span, nodes, node_weights, moments)
         else:
             integrate(b, a, s + 1.0, r + x[i], span, nodes, node_weights, moments)
-        odds[i] = np.log(moments[0] * s / b) + (r + x[i]) * np.log1p(span / a) + s * np.log1p(span / b)
+        odds[i] = moments[0] + np.log(s / b) + (r + x[i]) * np.log1p(span / a) + s * np.log1p(span / b)
 
 
 @kernel
@@ -143,8 +146,8 @@ def sum_rows(
         for j in range(4):
             source = (j + 2) % 4 if swapped else j
             mean[j] = moments[1 + source]
-        # Nobody drops out in no time: the logarithm of 0 is -inf, and all that depends on z stays finite.
-        z = np.log(moments[0] * s / b) + power * np.log1p(span / a) + s * np.log1p(span / b)
+        # z is -inf where no time has passed; all that depends on it stays finite.
+        z = moments[0] + np.log(s / b) + power * np.log1p(span / a) + s * np.log1p(span / b)
         age_a, age_b = np.log1p(T[i] / alpha), np.log1p(T[i] / beta)
         end_a, end_b = alpha / (alpha + T[i]), beta / (beta + T[i])
         since_a, since_b = np.log1p(recency[i] / alpha), np.log1p(recency[i] / beta)

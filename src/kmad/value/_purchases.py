@@ -47,8 +47,11 @@ class PurchaseModel(Model):
         """
         x, recency, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-        expected = self._alive(x, recency, T) * self._ahead(self._expected, x, T, spans)
-        return one_or_many(expected, horizon, customers)
+
+        def expected(x: Floats, recency: Floats, T: Floats, spans: Floats) -> Floats:
+            return self._alive(x, recency, T) * once_each(self._expected, x, T, spans)
+
+        return one_or_many(once_each(expected, x, recency, T, spans), horizon, customers)
 
     def probability_alive(self, customers: object = None, later: ArrayLike = 0.0) -> float | Floats:
         """Probability that a customer has not dropped out by the time T + `later`.
@@ -68,10 +71,15 @@ class PurchaseModel(Model):
         """
         x, recency, T = self._customers(customers)
         spans = self._durations("later", later, len(x), customers)
-        alive = self._alive(x, recency, T)
-        if spans.any():
-            alive = alive * self._ahead(self._surviving, x, T, spans)
-        return one_or_many(alive, later, customers)
+        if not spans.any():
+            return one_or_many(
+                np.broadcast_to(self._alive_now(x, recency, T), max(len(x), len(spans))), later, customers
+            )
+
+        def alive(x: Floats, recency: Floats, T: Floats, spans: Floats) -> Floats:
+            return self._alive(x, recency, T) * once_each(self._surviving, x, T, spans)
+
+        return one_or_many(once_each(alive, x, recency, T, spans), later, customers)
 
     def survival(self, horizon: ArrayLike, customers: object = None) -> float | Floats:
         """Probability that a customer who is alive now is still so at the end of `horizon`.
@@ -91,7 +99,7 @@ class PurchaseModel(Model):
         """
         x, _, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-        return one_or_many(self._ahead(self._surviving, x, T, spans), horizon, customers)
+        return one_or_many(once_each(self._surviving, x, T, spans), horizon, customers)
 
     def probability_of_purchases(self, n: int, horizon: ArrayLike, customers: object = None) -> float | Floats:
         """Probability of exactly `n` purchases within `horizon` from now.
@@ -116,14 +124,12 @@ class PurchaseModel(Model):
         x, recency, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
 
-        def count(x: Floats, T: Floats, spans: Floats) -> Floats:
-            return self._counting(int(n), x, T, spans)
+        def probability(x: Floats, recency: Floats, T: Floats, spans: Floats) -> Floats:
+            alive = self._alive(x, recency, T)
+            of_living = once_each(lambda x, T, spans: self._counting(int(n), x, T, spans), x, T, spans)
+            return alive * of_living + (1 - alive if n == 0 else 0.0)
 
-        alive = self._alive(x, recency, T)
-        probability = alive * self._ahead(count, x, T, spans)
-        if n == 0:
-            probability += 1 - alive
-        return one_or_many(probability, horizon, customers)
+        return one_or_many(once_each(probability, x, recency, T, spans), horizon, customers)
 
     def discounted_expected_purchases(self, customers: object = None, *, discount_rate: float) -> float | Floats:
         """Number of purchases to expect from now on for ever, each discounted to now.
@@ -148,11 +154,11 @@ class PurchaseModel(Model):
         check_real("discount_rate", discount_rate, above=0.0, below=np.inf)
         x, recency, T = self._customers(customers)
 
-        def discounted(x: Floats, T: Floats) -> Floats:
-            return self._discounted(x, T, float(discount_rate))
+        def discounted(x: Floats, recency: Floats, T: Floats) -> Floats:
+            of_living = once_each(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
+            return self._alive(x, recency, T) * of_living
 
-        expected = self._alive(x, recency, T) * self._once_each(discounted, x, T)
-        return one_or_many(expected, 0.0, customers)
+        return one_or_many(once_each(discounted, x, recency, T), 0.0, customers)
 
     def frequency_distribution(self, max_frequency: int = 7, *, T: ArrayLike | None = None) -> Floats:
         """Number of customers expected to have made 0, 1, 2, ... repeat purchases.
@@ -176,7 +182,7 @@ class PurchaseModel(Model):
                 raise ValueError("T must be given to a model that was not fitted; got None.")
             ages, weight = self._ages
         else:
-            (ages,), _, group = distinct_rows(self._durations("T", np.atleast_1d(np.asarray(T)), 1, None))
+            (ages,), group = distinct_rows(self._durations("T", np.atleast_1d(np.asarray(T)), 1, None))
             weight = np.bincount(group).astype(np.float64)
         below = [weight @ np.atleast_1d(self.probability_of_purchases(n, ages)) for n in range(int(max_frequency))]
         return np.array([*below, max(weight.sum() - sum(below), 0.0)])
@@ -189,6 +195,10 @@ class PurchaseModel(Model):
     @abstractmethod
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         """Probability that each customer is alive now."""
+
+    def _alive_now(self, x: Floats, recency: Floats, T: Floats) -> Floats:
+        """`_alive` of many customers; equal ones are worked out once, unless a model is quicker without."""
+        return once_each(self._alive, x, recency, T)
 
     @abstractmethod
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
@@ -228,23 +238,17 @@ class PurchaseModel(Model):
             raise ValueError(f"{name} must be {kind} and 0 or more; got {float(array[~allowed][0])}.")
         return np.ascontiguousarray(np.atleast_1d(array))
 
-    @staticmethod
-    def _once_each(function: Callable[..., Floats], *columns: Floats) -> Floats:
-        """`function` of the columns, worked out once for rows that are equal."""
-        if len(columns[0]) < FEW_ROWS:
-            return function(*columns)
-        distinct = distinct_rows(*columns)
-        return function(*distinct.columns)[distinct.group]
 
-    def _ahead(
-        self, function: Callable[[Floats, Floats, Floats], Floats], x: Floats, T: Floats, spans: Floats
-    ) -> Floats:
-        """`function` of each customer's frequency, T and horizon, worked out once for those who share them."""
-        if len(spans) > 1 and len(x) == 1:
-            x, T = np.broadcast_to(x, len(spans)), np.broadcast_to(T, len(spans))
-        if len(spans) > 1:
-            return self._once_each(function, x, T, spans)
-        return self._once_each(lambda x, T: function(x, T, np.broadcast_to(spans, len(x))), x, T)
+def once_each(function: Callable[..., Floats], *columns: Floats) -> Floats:
+    """`function` of columns with an entry for each row or one for all, worked out once for rows that are equal."""
+    n_rows = max(map(len, columns))
+    if n_rows < FEW_ROWS:
+        return function(*(np.broadcast_to(column, n_rows) for column in columns))
+    distinct = distinct_rows(*(column for column in columns if len(column) > 1))
+    found = iter(distinct.columns)
+    n_distinct = len(distinct.columns[0])
+    parts = (next(found) if len(column) > 1 else np.broadcast_to(column, n_distinct) for column in columns)
+    return function(*parts)[distinct.group]
 
 
 def one_or_many(result: Floats, asked: ArrayLike, customers: object) -> float | Floats:
