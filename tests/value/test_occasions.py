@@ -34,13 +34,14 @@ def test_occasions_ignore_the_order_of_lines(lines, random):
         assert np.array_equal(first, second)
 
 
-def test_occasions_ignore_the_order_of_many_lines_of_one_customer():
+@pytest.mark.parametrize("between", [0, 1, 1_000_000], ids=["one period", "many periods", "far periods"])
+def test_occasions_ignore_the_order_of_many_lines_of_one_customer(between):
     rng = np.random.default_rng(0)
     n = rows(50_000, 1_000)
-    period, amount = rng.integers(0, n // 3, n), rng.normal(size=n)
+    period, amount = rng.integers(0, n // 3, n) * between, rng.normal(size=n)
     zeros = np.zeros(n, np.int64)
     once = gather_occasions(zeros, 1, period, amount)
-    falling = np.argsort(-period, kind="stable")
+    falling = np.lexsort((-amount, -period))
     for order in (rng.permutation(n), falling, falling[::-1]):
         again = gather_occasions(zeros, 1, period[order], amount[order])
         assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
