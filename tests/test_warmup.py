@@ -3,13 +3,15 @@ import pkgutil
 
 import numpy as np
 
-import kmad.cluster
-from kmad import KMad, warmup
+import kmad
+from kmad import KMad, customer_summary, datasets, lifecycle_value, warmup
 
 
 def signatures():
     found = {}
-    for module in pkgutil.iter_modules(kmad.cluster.__path__, "kmad.cluster."):
+    for module in pkgutil.walk_packages(kmad.__path__, "kmad."):
+        if module.name == "kmad.__main__":
+            continue
         for name, value in vars(importlib.import_module(module.name)).items():
             if hasattr(value, "signatures"):
                 found[module.name, name] = list(value.signatures)
@@ -26,4 +28,10 @@ def test_warmup_leaves_nothing_to_compile():
             assert KMad().fit(X, sample_weight=rng.uniform(1, 2, size=len(X))).n_clusters_ == 3
             assert KMad(5).fit(X).n_clusters_ == 5
             KMad().fit(np.round(X))
+    log = datasets.make_lifecycles(100)
+    for order in (slice(None), rng.permutation(len(log.customer))):
+        purchases = {name: getattr(log, name)[order] for name in ("customer", "date", "amount")}
+        columns = {name: name for name in purchases}
+        summary = customer_summary(purchases, **columns, margin=1, unit="week")
+        lifecycle_value(summary, unit="week", horizon="year", discount_rate=0)
     assert signatures() == before

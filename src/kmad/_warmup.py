@@ -3,7 +3,7 @@
 import numpy as np
 
 from kmad.cluster import KMad
-from kmad.value import BGBB, BGNBD, GammaGamma, ParetoNBD
+from kmad.value import BGBB, BGNBD, GammaGamma, ParetoNBD, customer_summary
 
 
 def warmup() -> None:
@@ -24,3 +24,6 @@ def warmup() -> None:
     for kind in (ParetoNBD, BGNBD, BGBB):
         kind().fit(customers).probability_alive(customers)
     GammaGamma().fit(customers[:, 1:])
+    for days in ([0, 1], [1, 0]):
+        log = {"customer": [1, 1], "date": np.array(days, "datetime64[D]")}
+        customer_summary(log, customer="customer", date="date", unit="day")

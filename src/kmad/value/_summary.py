@@ -238,7 +238,7 @@ def _summarise(
     reals = np.empty((6, room))
     owner, period, amount = frozen(occasions.customer), frozen(occasions.period), frozen(occasions.amount)
     times = scale.numerator, scale.denominator
-    n = scan_occasions(owner, period, amount, last, *times, margin or 1.0, integers, reals)
+    n = scan_occasions(owner, period, amount, last, *times, float(margin or 1), integers, reals)
     if not n:
         raise ValueError(NO_PURCHASE)
     customer, frequency, n_purchases, first, final = integers[:, :n]
