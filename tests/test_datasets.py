@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
-from kmad.datasets import SEGMENT_MEANS, SEGMENT_SIZES, make_baskets, make_customers, make_purchases
+from kmad.datasets import SEGMENT_MEANS, SEGMENT_SIZES, make_baskets, make_customers, make_lifecycles, make_purchases
 
 SIZES = [31, 152, 542, 2031, 93]
 
@@ -47,7 +48,7 @@ def test_customers_are_in_random_order():
     assert changes > len(SEGMENT_SIZES) * 100
 
 
-@pytest.mark.parametrize("make", [make_customers, make_purchases])
+@pytest.mark.parametrize("make", [make_customers, make_lifecycles, make_purchases])
 def test_datasets_depend_on_the_seed_alone(make):
     first, again, other = make(50), make(50, random_state=np.random.default_rng(0)), make(50, random_state=1)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -154,3 +155,41 @@ def test_baskets_depend_on_the_seed_alone():
 def test_baskets_need_a_number(n_baskets, error, rule):
     with pytest.raises(error, match=f"n_baskets must be {rule}; got {n_baskets}"):
         make_baskets(n_baskets)
+
+
+def test_lifecycles_begin_with_a_purchase_in_the_first_half():
+    log = make_lifecycles(500, weeks=52, random_state=1)
+    assert (np.diff(log.date) >= np.timedelta64(0)).all()
+    assert np.array_equal(np.unique(log.customer), np.arange(500))
+    born = np.full(500, log.date.max())
+    np.minimum.at(born, log.customer, log.date)
+    half = np.datetime64("2025-01-01T00:00:00") + np.timedelta64(26 * 7, "D")
+    assert born.min() >= np.datetime64("2025-01-01T00:00:00")
+    assert born.max() < half
+    assert log.date.max() < half + np.timedelta64(26 * 7, "D")
+    assert log.amount.min() >= 0.01
+
+
+def test_lifecycles_have_the_rates_lives_and_amounts_of_their_kind():
+    log = make_lifecycles(40_000, random_state=2)
+    shares = np.bincount(log.target) / len(log.target)
+    assert_allclose(shares, [0.6, 0.3, 0.1], atol=0.01)
+    # Someone who comes at b, uniform over the first half, is active in the end with probability E[exp(-(104 - b) / m)].
+    mean = np.array([60.0, 250.0, 150.0])
+    stays = (np.exp(-52 / mean) - np.exp(-104 / mean)) * mean / 52
+    active = np.bincount(log.target, log.active) / np.bincount(log.target)
+    assert_allclose(active, stays, atol=0.02)
+    amount = np.bincount(log.target[log.customer], log.amount) / np.bincount(log.target[log.customer])
+    assert_allclose(amount, [25, 40, 300], rtol=0.03)
+    # The expected life within the log, times the rate, and the first purchase.
+    b = np.linspace(0, 52, 1001)[:, None]
+    life = np.trapezoid(mean * -np.expm1(-(104 - b) / mean), b, axis=0) / 52
+    per_customer = np.bincount(log.target[log.customer]) / np.bincount(log.target)
+    assert_allclose(per_customer, 1 + life * [0.04, 0.4, 0.15], rtol=0.02)
+
+
+def test_lifecycles_reject_wrong_arguments():
+    with pytest.raises(ValueError, match="n_customers must be at least 1"):
+        make_lifecycles(0)
+    with pytest.raises(ValueError, match="weeks must lie between 0 and inf"):
+        make_lifecycles(10, weeks=0)

@@ -3,15 +3,15 @@ import pkgutil
 
 import numpy as np
 
-import kmad.cluster
-import kmad.rules
-from kmad import KMad, apriori, association_rules, warmup
-from kmad.datasets import make_baskets
+import kmad
+from kmad import KMad, apriori, association_rules, customer_summary, datasets, lifecycle_value, warmup
 
 
-def signatures(part=kmad.cluster):
+def signatures():
     found = {}
-    for module in pkgutil.iter_modules(part.__path__, part.__name__ + "."):
+    for module in pkgutil.walk_packages(kmad.__path__, "kmad."):
+        if module.name == "kmad.__main__":
+            continue
         for name, value in vars(importlib.import_module(module.name)).items():
             if hasattr(value, "signatures"):
                 found[module.name, name] = list(value.signatures)
@@ -28,13 +28,19 @@ def test_warmup_leaves_nothing_to_compile():
             assert KMad().fit(X, sample_weight=rng.uniform(1, 2, size=len(X))).n_clusters_ == 3
             assert KMad(5).fit(X).n_clusters_ == 5
             KMad().fit(np.round(X))
+    log = datasets.make_lifecycles(100)
+    for order in (slice(None), rng.permutation(len(log.customer))):
+        purchases = {name: getattr(log, name)[order] for name in ("customer", "date", "amount")}
+        columns = {name: name for name in purchases}
+        summary = customer_summary(purchases, **columns, margin=1, unit="week")
+        lifecycle_value(summary, unit="week", horizon="year", discount_rate=0)
     assert signatures() == before
 
 
 def test_warmup_leaves_nothing_to_compile_for_rules():
     warmup()
-    before = signatures(kmad.rules)
-    log = make_baskets(500)
+    before = signatures()
+    log = datasets.make_baskets(500)
     baskets = [log.item[log.basket == number].tolist() for number in range(500)]
     rules = association_rules(apriori(baskets, min_support=0.01), min_confidence=0.1, max_consequent=1)
     assert len(rules.filter(antecedent=["teapot"]).prune_redundant().significant()) > 0
@@ -42,4 +48,4 @@ def test_warmup_leaves_nothing_to_compile_for_rules():
     assert rules.recommend(["teapot"])
     assert rules.recommend_many(baskets, by="lift", combine="sum")
     assert len(association_rules(rules.itemsets, metric="lift", min_threshold=1)) > 0
-    assert signatures(kmad.rules) == before
+    assert signatures() == before

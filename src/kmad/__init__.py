@@ -23,42 +23,94 @@ if TYPE_CHECKING:
         apriori,
         association_rules,
     )
+    from kmad.value import (
+        BGBB,
+        BGNBD,
+        MBGNBD,
+        AliveDisplay,
+        FrequencyDisplay,
+        GammaGamma,
+        HoldoutDisplay,
+        ParetoNBD,
+        ShiftedBetaGeometric,
+        TrackingDisplay,
+        calibration_holdout,
+        customer_summary,
+        early_warning,
+        historical_value,
+        lifecycle_value,
+        moving_window_value,
+        retention_value,
+    )
 
     __version__: str
 
-RULES = (
-    "Itemsets",
-    "Recommendation",
-    "Recommendations",
-    "Rule",
-    "Rules",
-    "RulesDisplay",
-    "apriori",
-    "association_rules",
-)
+# Where each public name lives.
+HOMES = {
+    "AliveDisplay": "kmad.value",
+    "BGBB": "kmad.value",
+    "BGNBD": "kmad.value",
+    "FrequencyDisplay": "kmad.value",
+    "GammaGamma": "kmad.value",
+    "HoldoutDisplay": "kmad.value",
+    "Itemsets": "kmad.rules",
+    "KMad": "kmad.cluster",
+    "MBGNBD": "kmad.value",
+    "ParetoNBD": "kmad.value",
+    "Recommendation": "kmad.rules",
+    "Recommendations": "kmad.rules",
+    "Rule": "kmad.rules",
+    "Rules": "kmad.rules",
+    "RulesDisplay": "kmad.rules",
+    "ShiftedBetaGeometric": "kmad.value",
+    "TrackingDisplay": "kmad.value",
+    "apriori": "kmad.rules",
+    "association_rules": "kmad.rules",
+    "calibration_holdout": "kmad.value",
+    "customer_summary": "kmad.value",
+    "early_warning": "kmad.value",
+    "historical_value": "kmad.value",
+    "lifecycle_value": "kmad.value",
+    "moving_window_value": "kmad.value",
+    "retention_value": "kmad.value",
+    "warmup": "kmad._warmup",
+}
 __all__ = [
+    "AliveDisplay",
+    "BGBB",
+    "BGNBD",
+    "FrequencyDisplay",
+    "GammaGamma",
+    "HoldoutDisplay",
     "Itemsets",
     "KMad",
+    "MBGNBD",
+    "ParetoNBD",
     "Recommendation",
     "Recommendations",
     "Rule",
     "Rules",
     "RulesDisplay",
+    "ShiftedBetaGeometric",
+    "TrackingDisplay",
     "apriori",
     "association_rules",
+    "calibration_holdout",
+    "customer_summary",
     "datasets",
+    "early_warning",
+    "historical_value",
+    "lifecycle_value",
+    "moving_window_value",
+    "retention_value",
     "warmup",
 ]
 
 
 def __getattr__(name: str) -> object:
     value: object
-    if name == "KMad":
-        value = import_module("kmad.cluster").KMad
-    elif name in RULES:
-        value = getattr(import_module("kmad.rules"), name)
-    elif name == "warmup":
-        value = import_module("kmad._warmup").warmup
+    if name in HOMES:
+        value = getattr(import_module(HOMES[name]), name)
     elif name == "datasets":
         value = import_module("kmad.datasets")
     elif name == "__version__":

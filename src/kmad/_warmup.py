@@ -4,6 +4,7 @@ import numpy as np
 
 from kmad.cluster import KMad
 from kmad.rules import apriori, association_rules
+from kmad.value import BGBB, BGNBD, GammaGamma, ParetoNBD, customer_summary
 
 
 def warmup() -> None:
@@ -20,6 +21,13 @@ def warmup() -> None:
             # Two clusters for the kernels of a fit, three for those that divide a cluster.
             KMad().fit(X).predict(X)
             KMad(3).fit(X, sample_weight=np.ones(len(X)))
+    customers = np.array([[0, 0, 4], [1, 2, 4], [2, 3, 4], [3, 3, 6]])
+    for kind in (ParetoNBD, BGNBD, BGBB):
+        kind().fit(customers).probability_alive(customers)
+    GammaGamma().fit(customers[:, 1:])
+    for days in ([0, 1], [1, 0]):
+        log = {"customer": [1, 1], "date": np.array(days, "datetime64[D]")}
+        customer_summary(log, customer="customer", date="date", unit="day")
     rules = association_rules(apriori([["a", "b", "c"], ["a", "b"], ["a"]], min_support=1), min_confidence=0)
     rules.prune_redundant().significant(against="simpler", alternative="two-sided")
     rules.recommend(["a"])

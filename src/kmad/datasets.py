@@ -1,4 +1,4 @@
-"""Generated example data: customers and purchases with segments that are known, baskets with rules that are known."""
+"""Generated example data: customers and purchases with segments that are known."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 from kmad._validation import check_integer, check_real
 from kmad.value import DAYS_PER_MONTH
 
-__all__ = ["BasketLog", "Customers", "PlantedRule", "Purchases", "make_baskets", "make_customers", "make_purchases"]
+__all__ = [
+    "BasketLog",
+    "Customers",
+    "Lifecycles",
+    "PlantedRule",
+    "Purchases",
+    "make_baskets",
+    "make_customers",
+    "make_lifecycles",
+    "make_purchases",
+]
 
 # The five segments of the published study: customers, mean monthly amount, mean monthly transactions.
 SEGMENT_SIZES = np.array([31, 152, 542, 2031, 93])
@@ -22,6 +32,17 @@ SEGMENT_MEANS = np.array(
     ]
 )
 LOG_STARTS = np.datetime64("2025-01-01T00:00:00")
+DAYS_PER_WEEK = 7
+
+# Three kinds of customer: share, purchases a week, mean length of life in weeks, mean amount.
+LIFECYCLE_SHARES = np.array([0.6, 0.3, 0.1])
+WEEKLY_PURCHASES = np.array([0.04, 0.4, 0.15])
+MEAN_WEEKS = np.array([60.0, 250.0, 150.0])
+MEAN_AMOUNTS = np.array([25.0, 40.0, 300.0])
+# Shapes of the gamma distributions within a kind: the higher, the more alike are its customers.
+RATE_SHAPE = 4.0
+SPEND_SHAPE = 8.0
+PURCHASE_SHAPE = 4.0
 
 # The shop of `make_baskets`: what it sells, and the habits of its customers: the share of the baskets that are out for
 # some products, and the chance that others then go with them. No product is in two habits.
@@ -77,6 +98,30 @@ class Purchases(NamedTuple):
     date: NDArray[np.datetime64]
     amount: NDArray[np.float64]
     target: NDArray[np.int32]
+
+
+class Lifecycles(NamedTuple):
+    """A purchase log of customers who come and go, as `make_lifecycles` returns it.
+
+    Parameters
+    ----------
+    customer : ndarray of shape (n_purchases,), int64
+        Who bought: a row number of `target`.
+    date : ndarray of shape (n_purchases,), datetime64[s]
+        When, in rising order.
+    amount : ndarray of shape (n_purchases,), float64
+        For how much, to the cent.
+    target : ndarray of shape (n_customers,), int32
+        The kind of each customer: 0 occasional, 1 regular, 2 rare but large.
+    active : ndarray of shape (n_customers,), bool
+        Who will still buy after the log ends: nobody can see it in the log.
+    """
+
+    customer: NDArray[np.int64]
+    date: NDArray[np.datetime64]
+    amount: NDArray[np.float64]
+    target: NDArray[np.int32]
+    active: NDArray[np.bool_]
 
 
 class PlantedRule(NamedTuple):
@@ -236,6 +281,75 @@ def make_purchases(
     amount = np.maximum(np.exp(rng.normal(log_mean[customer], spread)).round(2), 0.01)
     order = np.argsort(date, kind="stable")
     return Purchases(customer[order], date[order], amount[order], customers.target)
+
+
+def make_lifecycles(
+    n_customers: int = 2000,
+    *,
+    weeks: float = 104,
+    random_state: int | np.random.Generator | None = 0,
+) -> Lifecycles:
+    """Draw the purchase log of customers who come, buy for a while and leave without a word.
+
+    Each customer first buys at a time that is uniform over the first half of the log, then at random times at a rate of
+    his own, until a lifetime is over that is exponential. Three kinds of customer differ in share, mean rate, mean
+    lifetime and mean amount: 60 % occasional (0.04 purchases a week, 60 weeks, 25), 30 % regular (0.4, 250 weeks, 40)
+    and 10 % rare but large (0.15, 150 weeks, 300). Within a kind the rates and the mean amounts are gamma distributed,
+    and so are the amounts of a customer.
+
+    Parameters
+    ----------
+    n_customers : int, default=2000
+        Number of customers. Each of them buys at least once.
+    weeks : float, default=104
+        Length of the log, above 0. It starts on 1 January 2025.
+    random_state : int, numpy.random.Generator or None, default=0
+        Seed or generator; None draws another log at every call.
+
+    Returns
+    -------
+    Lifecycles
+        The fields are `customer`, `date`, `amount`, `target` and `active`. Amounts are at least 0.01.
+
+    Raises
+    ------
+    TypeError
+        If `n_customers` is no integer, or `weeks` no number.
+    ValueError
+        If `n_customers` is below 1, or `weeks` not above 0.
+
+    References
+    ----------
+    D. C. Schmittlein, D. G. Morrison and R. Colombo, "Counting your customers: who are they and what will they do
+    next?", Management Science 33 (1987), 1-24: purchases at random until an unseen end.
+
+    Examples
+    --------
+    >>> from kmad.datasets import make_lifecycles
+    >>> log = make_lifecycles(100)
+    >>> len(log.customer) == len(log.date) == len(log.amount)
+    True
+    >>> len(log.target) == len(log.active) == 100
+    True
+    """
+    check_integer("n_customers", n_customers, least=1)
+    check_real("weeks", weeks, above=0, below=np.inf)
+    rng = np.random.default_rng(random_state)
+    target = rng.choice(len(LIFECYCLE_SHARES), int(n_customers), p=LIFECYCLE_SHARES).astype(np.int32)
+    born = rng.uniform(0, weeks / 2, len(target))
+    dies = born + rng.exponential(MEAN_WEEKS[target])
+    rate = rng.gamma(RATE_SHAPE, WEEKLY_PURCHASES[target] / RATE_SHAPE)
+    n_repeats = rng.poisson(rate * (np.minimum(dies, weeks) - born))
+    customer = np.repeat(np.arange(len(target)), 1 + n_repeats)
+    # Given their number, purchases at random times are uniform; the first one opens the life.
+    time = rng.uniform(born[customer], np.minimum(dies, weeks)[customer])
+    first = np.cumsum(1 + n_repeats) - 1 - n_repeats
+    time[first] = born
+    mean = rng.gamma(SPEND_SHAPE, MEAN_AMOUNTS[target] / SPEND_SHAPE)
+    amount = rng.gamma(PURCHASE_SHAPE, mean[customer] / PURCHASE_SHAPE)
+    date = LOG_STARTS + (time * DAYS_PER_WEEK * 86_400).astype("timedelta64[s]")
+    order = np.argsort(date, kind="stable")
+    return Lifecycles(customer[order], date[order], np.maximum(amount.round(2), 0.01)[order], target, dies > weeks)
 
 
 def make_baskets(

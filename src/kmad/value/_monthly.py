@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-DAYS_PER_MONTH = 30.4375
-# Sums of decimal fractions that cancel leave some 1e-16 of what was added: that is no amount.
-ROUNDING = 1e-12
+from kmad.value._occasions import ROUNDING, gather_occasions
+from kmad.value._units import DAYS_PER_MONTH
 
 
 class Monthly(NamedTuple):
@@ -46,17 +45,10 @@ def monthly_summary(customer: NDArray[Any], *, date: NDArray[np.datetime64], amo
     """
     months = max(1.0, (date.max() - date.min()) / np.timedelta64(1, "D") / DAYS_PER_MONTH)
     customers, row = np.unique(customer, return_inverse=True)
-    # Amounts are sorted too: a sum of floats depends on its order.
-    order = np.lexsort((amount, date, row))
-    row, date, amount = row[order], date[order], amount[order]
-    is_first = np.ones(len(row), dtype=bool)
-    is_first[1:] = (row[1:] != row[:-1]) | (date[1:] != date[:-1])
-    starts = np.flatnonzero(is_first)
-    buyer = row[starts]
-    total, turnover = np.add.reduceat(amount, starts), np.add.reduceat(np.abs(amount), starts)
-    bought = total > ROUNDING * turnover
-    n_transactions = np.bincount(buyer, bought, len(customers))
-    spent = np.bincount(buyer, total, len(customers))
-    kept = spent > ROUNDING * np.bincount(buyer, turnover, len(customers))
+    occasions = gather_occasions(row, len(customers), (date - date.min()).astype(np.int64), amount)
+    n_transactions = np.bincount(occasions.customer, occasions.amount > 0, len(customers))
+    spent = np.bincount(occasions.customer, occasions.amount, len(customers))
+    turnover = np.bincount(occasions.customer, np.abs(occasions.amount), len(customers))
+    kept = spent > ROUNDING * turnover
     data = np.column_stack([spent, n_transactions])[kept] / months
     return Monthly(customers[kept], data, float(months), int(len(customers) - kept.sum()))
