@@ -108,6 +108,16 @@ def test_rules_fit_the_limits_and_templates(baskets, data):
     assert pairs(every.filter(antecedent=antecedent, consequent=consequent)) == pairs(rules)
 
 
+def test_item_that_may_be_in_neither_part_is_in_no_rule(itemsets):
+    nowhere = {"without": ["bread"]}
+    rules = association_rules(itemsets, min_confidence=0.1, antecedent=nowhere, consequent=nowhere)
+    expected = [
+        pair for pair in pairs(association_rules(itemsets, min_confidence=0.1)) if "bread" not in pair[0] | pair[1]
+    ]
+    assert pairs(rules) == expected
+    assert len(rules) > 0
+
+
 @given(BASKETS)
 def test_measures_of_rules_equal_their_definitions(baskets):
     rules = association_rules(reference.itemsets_of(baskets), min_confidence=0.4)

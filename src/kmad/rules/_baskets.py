@@ -352,7 +352,7 @@ def parse_integers(
     """Read lines of integers; return how many there are and the first line that is not of integers, or -1."""
     n, line, number, digits, sign = 0, 0, 0, 0, 1
     for t in range(len(letters)):
-        letter = letters[t]
+        letter = int(letters[t])
         if ZERO <= letter <= NINE:
             digits += 1
             number = 10 * number + (letter - ZERO)

@@ -1,6 +1,5 @@
 """All frequent sets of a database: the search cut into pieces, for threads, the guard, progress and Ctrl-C."""
 
-import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -74,7 +73,7 @@ class Miner:
         self._limit = limit
         self._tell = tell
         self._told = time.monotonic()
-        self._stopped = threading.Event()
+        self._error: BaseException | None = None
         self._idle: list[Work] = []
         self._found = [0] * len(database.counts)
 
@@ -92,11 +91,18 @@ class Miner:
         cuts = np.searchsorted(edges, np.linspace(edges[first], edges[-1], PIECES + 1))
         pieces = pairwise(np.unique(np.concatenate([[first], cuts, [n_items]])).tolist())
         try:
-            others = threads.map(lambda start, stop: self._search(start, stop, None)[0], pieces)
-        finally:
-            # Where this is left by an error or by Ctrl-C, the other threads come to an end too.
-            self._stopped.set()
-        return [tree, *others]
+            return [tree, *threads.map(self._search_piece, pieces)]
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def _search_piece(self, first: int, last: int) -> Nodes:
+        try:
+            return self._search(first, last, None)[0]
+        except BaseException as error:
+            # Too many sets here, or Ctrl-C there, ends the search in all threads.
+            self._error = self._error or error
+            raise
 
     def _search(self, first: int, last: int, budget: int | None) -> tuple[Nodes, int]:
         """Search from one first item up to another, or to where the budget ends; the sets, and where that was."""
@@ -110,6 +116,9 @@ class Miner:
             step = budget or BUDGET
             status = search(self._database, self._pairs, self._kind, self._max_len, last, step, nodes, work)
             self._found[first] = int(work.state[SETS])
+            if status == NODES and self._kind == FREQUENT:
+                # A block of subsets that is doubled does not fit: it would be more than half of the nodes.
+                self._found[first] = len(nodes.parents) // 2
             self._check(first)
             if status == NODES:
                 nodes = Nodes._make(doubled(array) for array in nodes)
@@ -128,8 +137,8 @@ class Miner:
             self._limit = max(FEW_SETS, itemsets_at_hand())
         if self._limit is not None and found > self._limit:
             raise TooManyItemsetsError(self._limit)
-        if self._stopped.is_set():
-            raise KeyboardInterrupt
+        if self._error is not None:
+            raise self._error
         now = time.monotonic()
         if now - self._told > REPORT_EVERY:
             self._told = now

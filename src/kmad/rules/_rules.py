@@ -17,7 +17,16 @@ from kmad._threads import Threads
 from kmad._validation import check_integer, check_real
 from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
-from kmad.rules._lattice import Lattice, build_lattice, even_chunks, improve, simplify, split
+from kmad.rules._lattice import (
+    ANTECEDENT,
+    CONSEQUENT,
+    Lattice,
+    build_lattice,
+    even_chunks,
+    improve,
+    simplify,
+    split,
+)
 from kmad.rules._measures import MEASURES, TABLE, Counts
 from kmad.rules._memory import memory_at_hand
 from kmad.rules._recommend import (
@@ -695,6 +704,7 @@ def association_rules(
             f"{itemsets.kind!r}."
         )
     confidence = _read_thresholds(min_confidence, metric, min_threshold)
+    least = -np.inf if min_threshold is None else float(min_threshold)
     if itemsets.counts.dtype.kind == "f":
         confidence *= 1 - ROUNDING
     if max_rules is not None:
@@ -710,7 +720,7 @@ def association_rules(
     in_x = read_template("antecedent", antecedent, itemsets.labels)
     in_y = read_template("consequent", consequent, itemsets.labels)
     # What must be in one part cannot be in the other.
-    sides = frozen((in_x.may & ~in_y.must).astype(np.int64) + 2 * (in_y.may & ~in_x.must))
+    sides = frozen(ANTECEDENT * (in_x.may & ~in_y.must) + CONSEQUENT * (in_y.may & ~in_x.must))
     needed = frozen(in_x.must | in_y.must)
 
     with Threads(n_jobs) as threads:
@@ -725,14 +735,13 @@ def association_rules(
         nowhere = _room(0)
         threads.map(lambda start, stop: run(start, stop, 0, nowhere), chunks)
         first = np.concatenate([[0], np.cumsum(n_rules)])
-
         n_chosen: list[int] = []
 
         def choose(start: int, stop: int) -> Parts:
             room = _room(first[stop] - first[start])
             run(start, stop, 0, room)
             rules = _linked(Rules(itemsets, *room, n_jobs=1), lattice)
-            kept = np.flatnonzero(rules.measure(str(metric)) >= np.float64(min_threshold or 0))
+            kept = np.flatnonzero(rules.measure(str(metric)) >= least)
             n_chosen.append(len(kept))
             _check_number(sum(n_chosen), limit)
             return room[0][kept], room[1][kept], room[2][kept]
