@@ -101,7 +101,7 @@ def test_tracking_shows_where_the_calibration_ended(log, ax):
 
 
 def test_tracking_draws_increments_when_asked(log, ax):
-    tracking = TrackingDisplay.from_log(MODEL, log, **LOG).plot(ax, cumulative=False)
+    tracking = TrackingDisplay.from_log(MODEL, log, **LOG, cumulative=False).plot(ax)
     actual, expected = ax.lines
     assert actual.get_ydata().tolist() == np.diff(tracking.actual).tolist()
     assert expected.get_ydata().tolist() == np.diff(tracking.expected).tolist()

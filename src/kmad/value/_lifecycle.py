@@ -124,7 +124,8 @@ def lifecycle_value(
 
     Amounts are assumed not to depend on how often a customer buys: look at the correlation of `frequency` and
     `monetary_value` among those with a `frequency` above 0. Repeat purchases that brought nothing on average are
-    left out where the spend model is fitted.
+    left out where the spend model is fitted. Where that fit has a `q` of 1 or less, the amounts are spread so widely
+    that the expected spend of one-time buyers is infinite, and with it their value.
 
     References
     ----------
