@@ -117,6 +117,12 @@ def test_tracking_tells_returns_from_purchases():
     assert TrackingDisplay.from_log(MODEL, log, **LOG, end="2025-01-31").actual[-1] == 2
 
 
+def test_tracking_of_returns_alone_is_an_error():
+    log = {"customer": [1], "date": ["2025-01-01"], "amount": [-1.0]}
+    with pytest.raises(ValueError, match="transactions must hold a purchase"):
+        TrackingDisplay.from_log(MODEL, log, **LOG, amount="amount")
+
+
 def test_frequencies_are_those_of_the_summary(log, ax):
     summary = customer_summary(log, **LOG)
     fit = FrequencyDisplay.from_summary(MODEL, summary, max_frequency=3)

@@ -1,5 +1,6 @@
 """What each customer was, is and will be worth, and for how long."""
 
+import warnings
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -109,6 +110,12 @@ def lifecycle_value(
     ValueError
         If a column is missing or holds what it should not, or an argument is out of its range.
 
+    Warns
+    -----
+    UserWarning
+        If a model of purchases is fitted and the fit runs into a limit, such as that nobody ever leaves: everybody then
+        counts as alive. A longer log, or one that begins with the first purchases of all customers, may tell more.
+
     See Also
     --------
     customer_summary : From a log to the summary.
@@ -192,6 +199,8 @@ def fit_purchases(model: ContinuousModel | None, customers: Floats) -> Continuou
     if hasattr(model, "params_"):
         return model
     fitted: ContinuousModel = clone(model).fit(customers)
+    if fitted.boundary_ is not None:
+        warnings.warn(f"The fit of {type(model).__name__} is at a boundary: {fitted.boundary_}.", stacklevel=3)
     return fitted
 
 

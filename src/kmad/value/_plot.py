@@ -10,6 +10,7 @@ from kmad._validation import check_integer, check_real
 from kmad.value._continuous import ContinuousModel
 from kmad.value._lifecycle import check_purchase_model
 from kmad.value._log import Time, read_log, read_time
+from kmad.value._occasions import NO_PURCHASE
 from kmad.value._summary import Scale
 from kmad.value._tables import Table
 from kmad.value._units import Floats, Integers, Unit
@@ -154,6 +155,8 @@ class TrackingDisplay(Display):
         last = log.last_period("end", log.end(end), period)
         cut = last if split is None else log.last_period("split", read_time("split", split, log.zone), period)
         bought = occasions.where(occasions.is_purchase & (occasions.period <= last))
+        if not len(bought.period):
+            raise ValueError(NO_PURCHASE)
         begun = int(bought.period.min())
         first = bought.starts
         born = bought.period[first]
