@@ -85,7 +85,8 @@ class BGNBD(ContinuousModel):
     -----
     A fit works on the distinct rows, in time units of the mean T, with gradient and Hessian in one pass. Predictions
     are expectations over the probability of dropout, taken by the trapezoidal rule: no hypergeometric functions, no
-    singularity at ``a = 1``, and no condition on ``a + b``.
+    singularity at ``a = 1``, and no condition on ``a + b``. A discounted number averages over rate and
+    dropout, which takes some 0.4 ms for each distinct pair of frequency and T.
 
     References
     ----------
