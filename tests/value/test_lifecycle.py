@@ -212,17 +212,17 @@ def test_models_are_fitted_where_they_are_not(generated):
     assert not np.array_equal(other["probability_alive"], whole["probability_alive"])
 
 
-def test_fit_at_a_boundary_is_told():
+def test_fit_without_dropout_is_told():
     # Everybody bought just now.
     rng = np.random.default_rng(0)
     x = rng.poisson(rng.gamma(1.0, 4.0, 60)) + 1
     loyal = {name: np.resize(column, 60) for name, column in SUMMARY.items()}
     loyal |= {"frequency": x, "recency": np.full(60, 39.9), "T": np.full(60, 40.0)}
-    with pytest.warns(UserWarning, match="The fit of ParetoNBD is at a boundary: no dropout") as caught:
+    with pytest.warns(UserWarning, match="ParetoNBD finds that nobody leaves: all count as alive") as caught:
         value = value_of(loyal, model=None)
     assert caught[0].filename == __file__
     assert value["probability_alive"].min() > 0.999
-    with pytest.warns(UserWarning, match="The fit of MBGNBD is at a boundary"):
+    with pytest.warns(UserWarning, match="MBGNBD finds that nobody leaves"):
         early_warning(loyal, unit="week", horizon="year", model=MBGNBD(), spend_model=SPEND)
 
 

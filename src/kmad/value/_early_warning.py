@@ -73,7 +73,7 @@ def early_warning(
     Warns
     -----
     UserWarning
-        If the model of purchases is fitted and the fit runs into a limit, as in `lifecycle_value`.
+        If a model of purchases is fitted here and finds that nobody ever leaves.
 
     See Also
     --------

@@ -113,8 +113,8 @@ def lifecycle_value(
     Warns
     -----
     UserWarning
-        If a model of purchases is fitted and the fit runs into a limit, such as that nobody ever leaves: everybody then
-        counts as alive. A longer log, or one that begins with the first purchases of all customers, may tell more.
+        If a model of purchases is fitted here and finds that nobody ever leaves: everybody then counts as alive. A
+        longer log may tell more.
 
     See Also
     --------
@@ -199,8 +199,8 @@ def fit_purchases(model: ContinuousModel | None, customers: Floats) -> Continuou
     if hasattr(model, "params_"):
         return model
     fitted: ContinuousModel = clone(model).fit(customers)
-    if fitted.boundary_ is not None:
-        warnings.warn(f"The fit of {type(model).__name__} is at a boundary: {fitted.boundary_}.", stacklevel=3)
+    if "no dropout" in (fitted.boundary_ or ""):
+        warnings.warn(f"{type(model).__name__} finds that nobody leaves: all count as alive.", stacklevel=3)
     return fitted
 
 
