@@ -39,3 +39,26 @@ def assert_derivatives(evaluate, point, *, step=1e-4, rtol=1e-5):
         np.testing.assert_allclose((above.value - below.value) / (2 * step), curve.gradient[j], rtol, atol=rtol * scale)
         numeric = (above.gradient - below.gradient) / (2 * step)
         np.testing.assert_allclose(numeric, curve.hessian[j], rtol, atol=rtol * scale)
+
+
+def assert_predictions(model, twin, customer, *, horizon, rate, counts, rtol):
+    """A model tells of a customer what the mean over latent customers does."""
+    row, close = [customer], {"rtol": rtol, "atol": 1e-12}
+    alive = twin.probability_alive(*customer)
+    np.testing.assert_allclose(model.probability_alive(row), alive, **close)
+    np.testing.assert_allclose(
+        model.probability_alive(row, horizon), twin.ahead(twin.survives(horizon), *customer), **close
+    )
+    np.testing.assert_allclose(
+        model.expected_purchases(horizon, row), twin.ahead(twin.purchases(horizon), *customer), **close
+    )
+    np.testing.assert_allclose(
+        model.discounted_expected_purchases(row, discount_rate=rate),
+        twin.ahead(twin.discounted(rate), *customer),
+        **close,
+    )
+    if alive > 0:
+        np.testing.assert_allclose(model.survival(horizon, row), twin.survival(horizon, *customer), **close)
+    for n in counts:
+        expected = twin.ahead(twin.counts(n, horizon), *customer) + (n == 0) * (1 - alive)
+        np.testing.assert_allclose(model.probability_of_purchases(n, horizon, row), expected, **close)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.value import latent
-from tests.value.purchases import assert_derivatives
+from tests.value.purchases import assert_derivatives, assert_predictions
 
 from kmad import BGBB
 
@@ -35,19 +35,7 @@ def test_log_likelihood_is_that_of_the_latent_customers(customer):
 @pytest.mark.parametrize("customer", CUSTOMERS)
 def test_predictions_are_those_of_the_latent_customers(customer):
     model, twin = BGBB.from_params(**SMOOTH), latent.BGBB(*SMOOTH.values())
-    row, close = [customer], {"rtol": 1e-9, "atol": 1e-12}
-    np.testing.assert_allclose(model.probability_alive(row), twin.probability_alive(*customer), **close)
-    np.testing.assert_allclose(model.probability_alive(row, 4), twin.ahead(twin.survives(4), *customer), **close)
-    np.testing.assert_allclose(model.survival(4, row), twin.survival(4, *customer), **close)
-    np.testing.assert_allclose(model.expected_purchases(4, row), twin.ahead(twin.purchases(4), *customer), **close)
-    np.testing.assert_allclose(
-        model.discounted_expected_purchases(row, discount_rate=0.1),
-        twin.ahead(twin.discounted(0.1), *customer),
-        **close,
-    )
-    for n in range(6):
-        expected = twin.ahead(twin.counts(n, 4), *customer) + (n == 0) * (1 - twin.probability_alive(*customer))
-        np.testing.assert_allclose(model.probability_of_purchases(n, 4, row), expected, **close)
+    assert_predictions(model, twin, customer, horizon=4, rate=0.1, counts=range(6), rtol=1e-9)
 
 
 def test_likelihood_has_its_derivatives():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.value import latent
-from tests.value.purchases import assert_derivatives, draw_bg
+from tests.value.purchases import assert_derivatives, assert_predictions, draw_bg
 
 from kmad import BGNBD, MBGNBD
 from kmad._threads import Threads
@@ -33,20 +33,7 @@ def test_log_likelihood_is_that_of_the_latent_customers(cls, twin, customer, val
 @pytest.mark.parametrize("customer", CUSTOMERS)
 def test_predictions_are_those_of_the_latent_customers(cls, twin, customer):
     model, grid = cls.from_params(**SMOOTH), twin(*SMOOTH.values())
-    row = [customer]
-    close = {"rtol": 1e-8, "atol": 1e-12}
-    np.testing.assert_allclose(model.probability_alive(row), grid.probability_alive(*customer), **close)
-    np.testing.assert_allclose(model.probability_alive(row, 7.0), grid.ahead(grid.survives(7.0), *customer), **close)
-    np.testing.assert_allclose(model.survival(7.0, row), grid.survival(7.0, *customer), **close)
-    np.testing.assert_allclose(model.expected_purchases(7.0, row), grid.ahead(grid.purchases(7.0), *customer), **close)
-    np.testing.assert_allclose(
-        model.discounted_expected_purchases(row, discount_rate=0.05),
-        grid.ahead(grid.discounted(0.05), *customer),
-        rtol=1e-6,
-    )
-    for n in (0, 1, 4, 30):
-        expected = grid.ahead(grid.counts(n, 7.0), *customer) + (n == 0) * (1 - grid.probability_alive(*customer))
-        np.testing.assert_allclose(model.probability_of_purchases(n, 7.0, row), expected, **close)
+    assert_predictions(model, grid, customer, horizon=7.0, rate=0.05, counts=(0, 1, 4, 30), rtol=1e-7)
 
 
 @pytest.mark.parametrize("cls", [BGNBD, MBGNBD])

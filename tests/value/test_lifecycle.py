@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from tests.asserts import rows
 
-from kmad import BGBB, BGNBD, MBGNBD, GammaGamma, ParetoNBD, customer_summary, lifecycle_value
+from kmad import BGBB, BGNBD, MBGNBD, GammaGamma, ParetoNBD, customer_summary, early_warning, lifecycle_value
 from kmad.datasets import make_lifecycles
 
 # Near the published fits of the CDNOW sample, whose s and a are below 1: the mean lifetime is infinite.
@@ -210,6 +210,20 @@ def test_models_are_fitted_where_they_are_not(generated):
         np.testing.assert_array_equal(whole[name], by_hand[name])
     other = value_of(generated, model=MBGNBD(), spend_model=GammaGamma())
     assert not np.array_equal(other["probability_alive"], whole["probability_alive"])
+
+
+def test_fit_without_dropout_is_told():
+    # Everybody bought just now.
+    rng = np.random.default_rng(0)
+    x = rng.poisson(rng.gamma(1.0, 4.0, 60)) + 1
+    loyal = {name: np.resize(column, 60) for name, column in SUMMARY.items()}
+    loyal |= {"frequency": x, "recency": np.full(60, 39.9), "T": np.full(60, 40.0)}
+    with pytest.warns(UserWarning, match="ParetoNBD finds that nobody leaves: all count as alive") as caught:
+        value = value_of(loyal, model=None)
+    assert caught[0].filename == __file__
+    assert value["probability_alive"].min() > 0.999
+    with pytest.warns(UserWarning, match="MBGNBD finds that nobody leaves"):
+        early_warning(loyal, unit="week", horizon="year", model=MBGNBD(), spend_model=SPEND)
 
 
 def test_default_model_doubts_one_time_buyers(generated):

@@ -438,7 +438,6 @@ def test_warmup_leaves_nothing_to_compile():
     warmup()
     before = signatures()
     assert len(before) == (0 if numba.config.DISABLE_JIT else 7)
-    assert all(before)
     for kind in KNOWN:
         ask(kind().fit(draw(kind), sample_weight=np.ones(800)), draw(kind))
     assert signatures() == before

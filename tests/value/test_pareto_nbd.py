@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.value import latent
-from tests.value.purchases import assert_derivatives, draw_pareto
+from tests.value.purchases import assert_derivatives, assert_predictions, draw_pareto
 
 from kmad import ParetoNBD
 from kmad._threads import Threads
@@ -30,20 +30,7 @@ def test_log_likelihood_is_that_of_the_latent_customers(customer, values):
 @pytest.mark.parametrize("customer", CUSTOMERS)
 def test_predictions_are_those_of_the_latent_customers(customer):
     model, twin = ParetoNBD.from_params(**SMOOTH), latent.ParetoNBD(*SMOOTH.values())
-    row = [customer]
-    close = {"rtol": 1e-6, "atol": 1e-12}
-    np.testing.assert_allclose(model.probability_alive(row), twin.probability_alive(*customer), **close)
-    np.testing.assert_allclose(model.probability_alive(row, 7.0), twin.ahead(twin.survives(7.0), *customer), **close)
-    np.testing.assert_allclose(model.survival(7.0, row), twin.survival(7.0, *customer), **close)
-    np.testing.assert_allclose(model.expected_purchases(7.0, row), twin.ahead(twin.purchases(7.0), *customer), **close)
-    np.testing.assert_allclose(
-        model.discounted_expected_purchases(row, discount_rate=0.01),
-        twin.ahead(twin.discounted(0.01), *customer),
-        **close,
-    )
-    for n in (0, 1, 4, 30):
-        expected = twin.ahead(twin.counts(n, 7.0), *customer) + (n == 0) * (1 - twin.probability_alive(*customer))
-        np.testing.assert_allclose(model.probability_of_purchases(n, 7.0, row), expected, **close)
+    assert_predictions(model, twin, customer, horizon=7.0, rate=0.01, counts=(0, 1, 4, 30), rtol=1e-6)
 
 
 def test_published_expectations_of_the_cdnow_customers():

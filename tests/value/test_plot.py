@@ -101,7 +101,7 @@ def test_tracking_shows_where_the_calibration_ended(log, ax):
 
 
 def test_tracking_draws_increments_when_asked(log, ax):
-    tracking = TrackingDisplay.from_log(MODEL, log, **LOG).plot(ax, cumulative=False)
+    tracking = TrackingDisplay.from_log(MODEL, log, **LOG, cumulative=False).plot(ax)
     actual, expected = ax.lines
     assert actual.get_ydata().tolist() == np.diff(tracking.actual).tolist()
     assert expected.get_ydata().tolist() == np.diff(tracking.expected).tolist()
@@ -115,6 +115,12 @@ def test_tracking_tells_returns_from_purchases():
     }
     assert TrackingDisplay.from_log(MODEL, log, **LOG, amount="amount", end="2025-01-31").actual[-1] == 1
     assert TrackingDisplay.from_log(MODEL, log, **LOG, end="2025-01-31").actual[-1] == 2
+
+
+def test_tracking_of_returns_alone_is_an_error():
+    log = {"customer": [1], "date": ["2025-01-01"], "amount": [-1.0]}
+    with pytest.raises(ValueError, match="transactions must hold a purchase"):
+        TrackingDisplay.from_log(MODEL, log, **LOG, amount="amount")
 
 
 def test_frequencies_are_those_of_the_summary(log, ax):

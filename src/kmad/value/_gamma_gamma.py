@@ -189,7 +189,7 @@ def _likelihood(x: Floats, log_spent: Floats, weight: Floats, threads: Threads) 
     histogram = np.bincount(x.astype(np.int64), weight)
     counts = np.flatnonzero(histogram).astype(np.float64)
     customers = histogram[histogram > 0]
-    x, log_spent, weight = frozen(x), frozen(log_spent), frozen(weight)
+    x, log_spent, weight = (frozen(np.ascontiguousarray(column)) for column in (x, log_spent, weight))
 
     def evaluate(point: Floats) -> Curve:
         p, q, _ = (float(value) for value in np.exp(point))

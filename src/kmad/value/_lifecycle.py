@@ -1,5 +1,6 @@
 """What each customer was, is and will be worth, and for how long."""
 
+import warnings
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -109,6 +110,12 @@ def lifecycle_value(
     ValueError
         If a column is missing or holds what it should not, or an argument is out of its range.
 
+    Warns
+    -----
+    UserWarning
+        If a model of purchases is fitted here and finds that nobody ever leaves: everybody then counts as alive. A
+        longer log may tell more.
+
     See Also
     --------
     customer_summary : From a log to the summary.
@@ -124,7 +131,8 @@ def lifecycle_value(
 
     Amounts are assumed not to depend on how often a customer buys: look at the correlation of `frequency` and
     `monetary_value` among those with a `frequency` above 0. Repeat purchases that brought nothing on average are
-    left out where the spend model is fitted.
+    left out where the spend model is fitted. Where that fit has a `q` of 1 or less, the amounts are spread so widely
+    that the expected spend of one-time buyers is infinite, and with it their value.
 
     References
     ----------
@@ -191,6 +199,8 @@ def fit_purchases(model: ContinuousModel | None, customers: Floats) -> Continuou
     if hasattr(model, "params_"):
         return model
     fitted: ContinuousModel = clone(model).fit(customers)
+    if "no dropout" in (fitted.boundary_ or ""):
+        warnings.warn(f"{type(model).__name__} finds that nobody leaves: all count as alive.", stacklevel=3)
     return fitted
 
 

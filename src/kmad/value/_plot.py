@@ -1,5 +1,6 @@
 """Pictures of how well a model of purchases describes a log."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from kmad._validation import check_integer, check_real
 from kmad.value._continuous import ContinuousModel
 from kmad.value._lifecycle import check_purchase_model
 from kmad.value._log import Time, read_log, read_time
+from kmad.value._occasions import NO_PURCHASE
 from kmad.value._summary import Scale
 from kmad.value._tables import Table
 from kmad.value._units import Floats, Integers, Unit
@@ -20,7 +22,41 @@ if TYPE_CHECKING:
 RECENCY_STEPS = 101
 
 
-class TrackingDisplay:
+class Display:
+    """A picture that holds its numbers, and is drawn when asked."""
+
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Draw the picture.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw, by default on axes of a new figure.
+
+        Returns
+        -------
+        display : same class
+            Itself, with `ax_` and `figure_`.
+        """
+        if ax is None:
+            try:
+                from matplotlib import pyplot as plt  # noqa: PLC0415 - half a second, and an extra
+            except ImportError as error:
+                raise ImportError("plots need matplotlib: pip install 'kmad[plot]'") from error
+            _, ax = plt.subplots()
+        self.ax_, self.figure_ = ax, ax.figure
+        self._draw(ax)
+        return self
+
+    @abstractmethod
+    def _draw(self, ax: "Axes") -> None:
+        """Draw on these axes."""
+
+
+class TrackingDisplay(Display):
     """Repeat purchases over time: how many there were, and how many a model expects.
 
     Use `from_log` to make one.
@@ -35,6 +71,8 @@ class TrackingDisplay:
         The number that the model expects.
     split : float, optional
         When the calibration ended; drawn as a line.
+    cumulative : bool, default=True
+        Draw all purchases up to each time; else those within each unit of time.
 
     Attributes
     ----------
@@ -55,12 +93,17 @@ class TrackingDisplay:
     array([0.  , 0.05, 0.14, 0.24, 0.33, 0.41])
     """
 
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
-
-    def __init__(self, *, time: ArrayLike, actual: ArrayLike, expected: ArrayLike, split: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        time: ArrayLike,
+        actual: ArrayLike,
+        expected: ArrayLike,
+        split: float | None = None,
+        cumulative: bool = True,
+    ) -> None:
         self.time, self.actual, self.expected = np.asarray(time), np.asarray(actual), np.asarray(expected)
-        self.split = split
+        self.split, self.cumulative = split, cumulative
 
     @classmethod
     def from_log(
@@ -75,6 +118,7 @@ class TrackingDisplay:
         period: Unit = "day",
         split: Time | None = None,
         end: Time | None = None,
+        cumulative: bool = True,
     ) -> Self:
         """Count the purchases of a log, and what a model expects of the same customers.
 
@@ -96,6 +140,8 @@ class TrackingDisplay:
             Where the calibration ended: customers who came later are left out.
         end : date, str or datetime64, optional
             Where the last period lies, by default at the last time in the log.
+        cumulative : bool, default=True
+            Draw all purchases up to each time; else those within each unit of time.
 
         Returns
         -------
@@ -109,6 +155,8 @@ class TrackingDisplay:
         last = log.last_period("end", log.end(end), period)
         cut = last if split is None else log.last_period("split", read_time("split", split, log.zone), period)
         bought = occasions.where(occasions.is_purchase & (occasions.period <= last))
+        if not len(bought.period):
+            raise ValueError(NO_PURCHASE)
         begun = int(bought.period.min())
         first = bought.starts
         born = bought.period[first]
@@ -127,38 +175,22 @@ class TrackingDisplay:
             actual=np.searchsorted(np.sort(known), time, side="right"),
             expected=expected,
             split=None if split is None else float(scale.time(cut + 1 - begun)),
+            cumulative=cumulative,
         )
 
-    def plot(self, ax: "Axes | None" = None, *, cumulative: bool = True) -> Self:
-        """Draw two lines.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw, by default on axes of a new figure.
-        cumulative : bool, default=True
-            Draw all purchases up to each time; else those within each unit of time.
-
-        Returns
-        -------
-        TrackingDisplay
-            Itself, with `ax_` and `figure_`.
-        """
-        self.ax_, self.figure_ = _axes(ax)
+    def _draw(self, ax: "Axes") -> None:
         lines: list[tuple[NDArray[Any], str, str]] = [(self.actual, "actual", "-"), (self.expected, "expected", "--")]
         for values, label, style in lines:
-            shown = (self.time, values) if cumulative else (self.time[1:], np.diff(values))
-            self.ax_.plot(*shown, style, label=label)
+            shown = (self.time, values) if self.cumulative else (self.time[1:], np.diff(values))
+            ax.plot(*shown, style, label=label)
         if self.split is not None:
-            self.ax_.axvline(self.split, color="gray", linewidth=1, label="end of calibration")
-        self.ax_.set(
-            xlabel="time since the log began", ylabel="repeat purchases so far" if cumulative else "repeat purchases"
-        )
-        self.ax_.legend()
-        return self
+            ax.axvline(self.split, color="gray", linewidth=1, label="end of calibration")
+        ylabel = "repeat purchases so far" if self.cumulative else "repeat purchases"
+        ax.set(xlabel="time since the log began", ylabel=ylabel)
+        ax.legend()
 
 
-class FrequencyDisplay:
+class FrequencyDisplay(Display):
     """How many customers made 0, 1, 2, ... repeat purchases, and how many a model expects.
 
     Use `from_summary` to make one.
@@ -186,9 +218,6 @@ class FrequencyDisplay:
     >>> fit.actual, fit.expected.round(2)
     (array([2, 0, 1]), array([1.89, 0.51, 0.6 ]))
     """
-
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
 
     def __init__(self, *, actual: ArrayLike, expected: ArrayLike) -> None:
         self.actual, self.expected = np.asarray(actual), np.asarray(expected)
@@ -220,30 +249,16 @@ class FrequencyDisplay:
             expected=model.frequency_distribution(max_frequency, T=table.numbers("T")),
         )
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Draw bars side by side.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw, by default on axes of a new figure.
-
-        Returns
-        -------
-        FrequencyDisplay
-            Itself, with `ax_` and `figure_`.
-        """
-        self.ax_, self.figure_ = _axes(ax)
+    def _draw(self, ax: "Axes") -> None:
         at = np.arange(len(self.actual))
-        self.ax_.bar(at - 0.2, self.actual, 0.4, label="actual")
-        self.ax_.bar(at + 0.2, self.expected, 0.4, label="expected")
-        self.ax_.set_xticks(at, _bin_labels(len(at)))
-        self.ax_.set(xlabel="repeat purchases", ylabel="customers")
-        self.ax_.legend()
-        return self
+        ax.bar(at - 0.2, self.actual, 0.4, label="actual")
+        ax.bar(at + 0.2, self.expected, 0.4, label="expected")
+        ax.set_xticks(at, _bin_labels(len(at)))
+        ax.set(xlabel="repeat purchases", ylabel="customers")
+        ax.legend()
 
 
-class AliveDisplay:
+class AliveDisplay(Display):
     """The probability that a customer is alive, by frequency and recency.
 
     Use `from_model` to make one.
@@ -274,9 +289,6 @@ class AliveDisplay:
     >>> alive.probability[-1, 1:].min().round(3)
     np.float64(1.0)
     """
-
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
 
     def __init__(self, *, frequency: ArrayLike, recency: ArrayLike, probability: ArrayLike) -> None:
         self.frequency, self.recency = np.asarray(frequency), np.asarray(recency)
@@ -312,27 +324,13 @@ class AliveDisplay:
         probability[possible] = model.probability_alive(customers)
         return cls(frequency=frequency, recency=recency, probability=probability.reshape(len(recency), -1))
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Draw a map of colours.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw, by default on axes of a new figure.
-
-        Returns
-        -------
-        AliveDisplay
-            Itself, with `ax_` and `figure_`.
-        """
-        self.ax_, self.figure_ = _axes(ax)
-        mesh = self.ax_.pcolormesh(self.frequency, self.recency, self.probability, vmin=0, vmax=1, shading="nearest")
-        self.figure_.colorbar(mesh, ax=self.ax_, label="probability alive")
-        self.ax_.set(xlabel="repeat purchases", ylabel="time from first to last purchase")
-        return self
+    def _draw(self, ax: "Axes") -> None:
+        mesh = ax.pcolormesh(self.frequency, self.recency, self.probability, vmin=0, vmax=1, shading="nearest")
+        ax.figure.colorbar(mesh, ax=ax, label="probability alive")
+        ax.set(xlabel="repeat purchases", ylabel="time from first to last purchase")
 
 
-class HoldoutDisplay:
+class HoldoutDisplay(Display):
     """Purchases in the holdout by frequency in the calibration: how many there were, and how many a model expects.
 
     Use `from_holdout` to make one.
@@ -369,9 +367,6 @@ class HoldoutDisplay:
     >>> holdout.actual, holdout.expected.round(2)
     (array([0.5, nan, nan, 2. ]), array([0.11,  nan,  nan, 1.4 ]))
     """
-
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
 
     def __init__(self, *, actual: ArrayLike, expected: ArrayLike, n_customers: ArrayLike) -> None:
         self.actual, self.expected = np.asarray(actual), np.asarray(expected)
@@ -410,27 +405,13 @@ class HoldoutDisplay:
             )
         return cls(actual=actual, expected=expected, n_customers=count)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Draw two lines.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw, by default on axes of a new figure.
-
-        Returns
-        -------
-        HoldoutDisplay
-            Itself, with `ax_` and `figure_`.
-        """
-        self.ax_, self.figure_ = _axes(ax)
+    def _draw(self, ax: "Axes") -> None:
         at = np.arange(len(self.actual))
-        self.ax_.plot(at, self.actual, "o-", label="actual")
-        self.ax_.plot(at, self.expected, "s--", label="expected")
-        self.ax_.set_xticks(at, _bin_labels(len(at)))
-        self.ax_.set(xlabel="repeat purchases in the calibration", ylabel="mean purchases in the holdout")
-        self.ax_.legend()
-        return self
+        ax.plot(at, self.actual, "o-", label="actual")
+        ax.plot(at, self.expected, "s--", label="expected")
+        ax.set_xticks(at, _bin_labels(len(at)))
+        ax.set(xlabel="repeat purchases in the calibration", ylabel="mean purchases in the holdout")
+        ax.legend()
 
 
 def _bins(frequency: Floats, max_frequency: int) -> Integers:
@@ -441,14 +422,3 @@ def _bins(frequency: Floats, max_frequency: int) -> Integers:
 
 def _bin_labels(n: int) -> list[str]:
     return [*map(str, range(n - 1)), f"{n - 1}+"]
-
-
-def _axes(ax: "Axes | None") -> "tuple[Axes, Figure | SubFigure]":
-    """The axes to draw on and their figure, new ones where none are given."""
-    if ax is None:
-        try:
-            from matplotlib import pyplot as plt  # noqa: PLC0415 - half a second, and an extra
-        except ImportError as error:
-            raise ImportError("plots need matplotlib: pip install 'kmad[plot]'") from error
-        _, ax = plt.subplots()
-    return ax, ax.figure
