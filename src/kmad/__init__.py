@@ -76,15 +76,15 @@ HOMES = {
     "warmup": "kmad._warmup",
 }
 __all__ = [
-    "AliveDisplay",
     "BGBB",
     "BGNBD",
+    "MBGNBD",
+    "AliveDisplay",
     "FrequencyDisplay",
     "GammaGamma",
     "HoldoutDisplay",
     "Itemsets",
     "KMad",
-    "MBGNBD",
     "ParetoNBD",
     "Recommendation",
     "Recommendations",

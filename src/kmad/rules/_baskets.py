@@ -58,7 +58,7 @@ def read_baskets(baskets: object, basket: str | None, item: str | None) -> Baske
         return read_fimi(Path(baskets))
     if sparse.issparse(baskets):
         return read_sparse(baskets)
-    if isinstance(baskets, np.ndarray) and baskets.ndim == 2 and baskets.dtype != object:  # noqa: PLR2004
+    if isinstance(baskets, np.ndarray) and baskets.ndim == 2 and baskets.dtype != object:
         return read_array(baskets)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
@@ -269,7 +269,7 @@ def read_array(array: NDArray[Any]) -> Baskets:
 
 def read_sparse(matrix: Any) -> Baskets:
     """Baskets of a sparse matrix; the items are the numbers of its columns."""
-    if matrix.ndim != 2:  # noqa: PLR2004
+    if matrix.ndim != 2:
         raise ValueError(f"a sparse matrix of baskets must have two dimensions; got {matrix.ndim}.")
     rows = matrix.tocsr()
     data = np.asarray(rows.data)
