@@ -319,3 +319,24 @@ def test_every_frequent_set_has_its_subsets():
     for items, support in itemsets:
         assert all(itemsets[part] >= support for k in range(1, len(items)) for part in combinations(items, k))
     assert time.monotonic() - start < 60
+
+
+def test_work_is_given_back_only_when_done_with(monkeypatch):
+    class Taken(list):
+        """Takes what is given back as another thread might, at once."""
+
+        def append(self, work):
+            super().append(work)
+            work.state[:] = 1
+
+    baskets = draw_baskets(rows(300, 60), 12, 5)
+    usual = arrays(apriori(baskets, min_support=4))
+    start = _miner.Miner.__init__
+
+    def start_with_taken(miner, *arguments):
+        start(miner, *arguments)
+        miner._idle = Taken()
+
+    monkeypatch.setattr(_miner.Miner, "__init__", start_with_taken)
+    monkeypatch.setattr(_miner, "ALONE", 1)
+    assert arrays(apriori(baskets, min_support=4)) == usual

@@ -128,8 +128,10 @@ class Miner:
                 work = work._replace(bits=doubled(work.bits))
             elif status == PAUSED and budget:
                 last, budget = int(work.state[FIRST]), None
+        n = int(work.state[NODE])
+        # From here on another thread may take it.
         self._idle.append(work)
-        return Nodes._make(array[: work.state[NODE]] for array in nodes), last
+        return Nodes._make(array[:n] for array in nodes), last
 
     def _check(self, first: int) -> None:
         found = sum(self._found)

@@ -63,9 +63,7 @@ def lexicographic_order(rows: Items, n_rows: int, n_bits: int) -> NDArray[np.int
 
     Keys hold as many entries as fit; further ones refine the order of rows that are equal so far.
     """
-    if not n_rows:
-        return np.empty(0, np.int64)
-    width = len(rows) // n_rows
+    width = len(rows) // max(n_rows, 1)
     keys = np.zeros(n_rows, np.int64)
     f, room = 0, KEY_BITS
     while True:
