@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from kmad._threads import Threads
 from kmad.cluster._weights import SAMPLE_ROWS, total_of_distinct, worth_of, worth_of_distinct
 
 WEIGHTS = arrays(np.float64, st.integers(1, 20), elements=st.floats(1e-150, 1e200))
@@ -43,6 +44,16 @@ def test_shares_are_worth_what_knows_a_mean_as_well(weights, factor):
 NO_WEIGHTS = np.empty(0)
 
 
+def total_of(X, weights, feature, n_jobs=1):
+    with Threads(n_jobs) as threads:
+        return total_of_distinct(X, weights, feature, threads)
+
+
+def worth_of_drawn(X, weights):
+    with Threads(1) as threads:
+        return worth_of_distinct(X, weights, 0, threads)
+
+
 @given(data=st.data(), n=st.integers(1, 12), typed=st.sampled_from([np.float32, np.float64]))
 def test_total_of_distinct_rows_is_their_weight(data, n, typed):
     X = data.draw(arrays(typed, (n, 2), elements=st.integers(0, 2).map(float)))
@@ -50,8 +61,8 @@ def test_total_of_distinct_rows_is_their_weight(data, n, typed):
     rows = X.tolist()
     expected = [sum(w for other, w in zip(rows, weights, strict=True) if other == row) for row in rows]
     distinct = [i for i, row in enumerate(rows) if rows.index(row) == i]
-    assert sorted(total_of_distinct(X, weights, 0)) == sorted(expected[i] for i in distinct)
-    assert sorted(total_of_distinct(X, NO_WEIGHTS, 0)) == sorted(rows.count(rows[i]) for i in distinct)
+    assert sorted(total_of(X, weights, 0)) == sorted(expected[i] for i in distinct)
+    assert sorted(total_of(X, NO_WEIGHTS, 0)) == sorted(rows.count(rows[i]) for i in distinct)
 
 
 @pytest.mark.parametrize("typed", [np.float32, np.float64])
@@ -59,29 +70,30 @@ def test_total_of_distinct_rows_is_their_weight(data, n, typed):
 def test_total_of_distinct_rows_takes_all_that_are_equal(typed, weighted):
     rng = np.random.default_rng(0)
     X = np.repeat(rng.normal(size=(SAMPLE_ROWS, 2)).astype(typed), 4, axis=0)[rng.permutation(4 * SAMPLE_ROWS)]
-    total = total_of_distinct(X, np.full(len(X), 0.5) if weighted else NO_WEIGHTS, 1)
+    total = total_of(X, np.full(len(X), 0.5) if weighted else NO_WEIGHTS, 1)
     assert len(total) == pytest.approx(SAMPLE_ROWS / 4, rel=0.1)
     assert (total == (2 if weighted else 4)).all()
+    assert np.array_equal(total, total_of(X, np.full(len(X), 0.5) if weighted else NO_WEIGHTS, 1, n_jobs=2))
 
 
 def test_rows_drawn_several_times_are_worth_one_each():
     X = np.arange(20.0)[:, None]
     times = np.tile([1.0, 2.0, 3.0, 4.0], 5)
-    counted = worth_of_distinct(X, times, 0)
-    repeated = worth_of_distinct(np.repeat(X, times.astype(int), axis=0), NO_WEIGHTS, 0)
+    counted = worth_of_drawn(X, times)
+    repeated = worth_of_drawn(np.repeat(X, times.astype(int), axis=0), NO_WEIGHTS)
     assert counted.unit == repeated.unit == pytest.approx((times**2).sum() / times.sum())
     assert repeated.rows == pytest.approx(np.full(50, 1 / repeated.unit))
     assert counted.rows == pytest.approx(times / repeated.unit)
-    alike = worth_of_distinct(np.repeat(X, 3, axis=0), NO_WEIGHTS, 0)
+    alike = worth_of_drawn(np.repeat(X, 3, axis=0), NO_WEIGHTS)
     assert alike.rows.sum() == pytest.approx(20)
-    equal = worth_of_distinct(X, np.full(20, 3.0), 0)
+    equal = worth_of_drawn(X, np.full(20, 3.0))
     assert len(equal.rows) == 0
     assert equal.unit == 3.0
 
 
 def test_rows_of_which_few_are_equal_are_worth_one_each():
     X = np.append(np.arange(20.0), [3.0, 4.0])[:, None]
-    assert len(worth_of_distinct(X, NO_WEIGHTS, 0).rows) == 0
-    assert worth_of_distinct(X, NO_WEIGHTS, 0).unit == 1.0
+    assert len(worth_of_drawn(X, NO_WEIGHTS).rows) == 0
+    assert worth_of_drawn(X, NO_WEIGHTS).unit == 1.0
     few = np.append(np.ones(20), 3.0)
-    assert worth_of_distinct(np.arange(21.0)[:, None], few, 0).rows is few
+    assert worth_of_drawn(np.arange(21.0)[:, None], few).rows is few

@@ -107,13 +107,14 @@ def test_order_of_baskets_changes_only_the_order_of_sets(baskets, random, least,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("n", "n_items", "mean", "support"), [(3000, 60, 6, 0.004), (1500, 300, 5, 0.003)])
-def test_threads_change_nothing(monkeypatch, kind, n, n_items, mean, support):
+@pytest.mark.parametrize("shape", [(3000, 60, 6), (1500, 300, 5)])
+def test_threads_change_nothing(monkeypatch, kind, shape):
     monkeypatch.setattr(_miner, "ALONE", 10_000)
     monkeypatch.setattr(_miner, "BUDGET", 20_000)
     monkeypatch.setattr(_order, "FEW_SETS", 10)
+    n, n_items, mean = shape
     baskets = draw_baskets(rows(n, 150), n_items, mean)
-    support = support if n == rows(n, 150) else 0.03
+    support = rows(0.004, 0.03)
     one, *others = (apriori(baskets, min_support=support, kind=kind, n_jobs=n_jobs) for n_jobs in (1, 2, 5))
     assert len(one) > rows(300, 30)
     for other in others:
@@ -121,10 +122,15 @@ def test_threads_change_nothing(monkeypatch, kind, n, n_items, mean, support):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pieces_buffers_and_tables_change_nothing(monkeypatch, kind):
-    baskets = draw_baskets(rows(600, 60), 12, 7)
-    baskets += 2 * [list(range(3, 11))] + [list(range(9))]
-    support = 4 if kind != "frequent" else 8
+@pytest.mark.parametrize("dense", [True, False])
+def test_pieces_buffers_and_tables_change_nothing(monkeypatch, kind, dense):
+    if dense:
+        baskets = draw_baskets(rows(600, 60), 12, 7) + 2 * [list(range(3, 11))] + [list(range(9))]
+        support = 4 if kind != "frequent" else 8
+    else:
+        # Few rows for each of many pairs: counted row by row.
+        baskets = draw_baskets(rows(400, 120), 90, 2) + 3 * [[1, 2, 3, 4]]
+        support = 2
     usual = arrays(apriori(baskets, min_support=support, kind=kind))
     weighted = arrays(apriori(baskets, min_support=support, kind=kind, sample_weight=np.ones(len(baskets))))
     assert usual == weighted
@@ -234,6 +240,7 @@ def test_the_memory_at_hand_sets_the_limit(monkeypatch):
 )
 def test_memory_is_read_where_the_system_tells(monkeypatch, files, pages, expected):
     def read_text(path, encoding):
+        assert encoding == "ascii"
         if str(path) not in files:
             raise FileNotFoundError(path)
         return files[str(path)]
@@ -288,12 +295,32 @@ def test_apriori_is_silent_unless_asked(caplog, capsys):
 def test_bad_arguments_are_named_before_long_work():
     baskets = [["a"]]
     for error, message, arguments in [
-        (ValueError, "min_support must lie above 0 and up to 1.0 as a share, or be an integer; got 0.0", {"min_support": 0.0}),
-        (ValueError, "min_support must lie above 0 and up to 1.0 as a share, or be an integer; got 2.5", {"min_support": 2.5}),
-        (ValueError, "min_support must lie above 0 and up to 1.0 as a share, or be an integer; got nan", {"min_support": np.nan}),
+        (
+            ValueError,
+            "min_support must lie above 0 and up to 1.0 as a share, or be an integer; got 0.0",
+            {"min_support": 0.0},
+        ),
+        (
+            ValueError,
+            "min_support must lie above 0 and up to 1.0 as a share, or be an integer; got 2.5",
+            {"min_support": 2.5},
+        ),
+        (
+            ValueError,
+            "min_support must lie above 0 and up to 1.0 as a share, or be an integer; got nan",
+            {"min_support": np.nan},
+        ),
         (ValueError, "min_support must be at least 1 as a count; got 0", {"min_support": 0}),
-        (TypeError, "min_support must be a share of the baskets, a count or a mapping; got True", {"min_support": True}),
-        (TypeError, "min_support must be a share of the baskets, a count or a mapping; got '1 %'", {"min_support": "1 %"}),
+        (
+            TypeError,
+            "min_support must be a share of the baskets, a count or a mapping; got True",
+            {"min_support": True},
+        ),
+        (
+            TypeError,
+            "min_support must be a share of the baskets, a count or a mapping; got '1 %'",
+            {"min_support": "1 %"},
+        ),
         (ValueError, r"min_support\['a'\] must be at least 1 as a count; got -1", {"min_support": {"a": -1}}),
         (TypeError, r"min_support\['a'\] must be a number; got", {"min_support": {"a": {}}}),
         (ValueError, "min_support must give a support for every item; 'a' has none", {"min_support": {"b": 1}}),
@@ -307,7 +334,7 @@ def test_bad_arguments_are_named_before_long_work():
         (ValueError, "verbose must be at least 0; got -1", {"verbose": -1}),
         (ValueError, "sample_weight must be zero or more; got -1.0 at row 0", {"sample_weight": [-1]}),
         (ValueError, "sample_weight must have one entry for each of the 1 rows", {"sample_weight": [1, 2]}),
-    ]:  # fmt: skip
+    ]:
         with pytest.raises(error, match=message):
             apriori(baskets, **{"min_support": 1, **arguments})
     assert isinstance(apriori(baskets, min_support=1, n_jobs=None), Itemsets)
@@ -340,3 +367,20 @@ def test_work_is_given_back_only_when_done_with(monkeypatch):
     monkeypatch.setattr(_miner.Miner, "__init__", start_with_taken)
     monkeypatch.setattr(_miner, "ALONE", 1)
     assert arrays(apriori(baskets, min_support=4)) == usual
+
+
+def test_max_len_one_and_two_stop_in_time():
+    baskets = draw_baskets(rows(400, 80), 20, 3)
+    for kind in KINDS:
+        for max_len in (1, 2):
+            expected = found(apriori(baskets, min_support=3, kind=kind))
+            itemsets = apriori(baskets, min_support=3, kind=kind, max_len=max_len)
+            assert found(itemsets) == {items: n for items, n in expected.items() if len(items) <= max_len}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_short_baskets_of_many_supports_equal_brute_force(kind):
+    for seed in range(rows(20, 4)):
+        baskets = draw_baskets(40, 10, 2, seed)
+        least = dict(enumerate(np.random.default_rng(seed).integers(1, 7, 10).tolist()))
+        assert found(apriori(baskets, min_support=least, kind=kind)) == mine(baskets, least, kind=kind)

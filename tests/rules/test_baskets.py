@@ -38,9 +38,17 @@ def long_columns(baskets):
 
 @pytest.mark.parametrize(
     "convert",
-    [list, tuple, lambda b: map(tuple, b), lambda b: [set(x) for x in b], lambda b: [np.array(x) for x in b],
-     lambda b: pd.Series(b), lambda b: np.array([*b, None], object)[:-1], lambda b: (iter(x) for x in b)],
-)  # fmt: skip
+    [
+        list,
+        tuple,
+        lambda b: map(tuple, b),
+        lambda b: [set(x) for x in b],
+        lambda b: [np.array(x) for x in b],
+        pd.Series,
+        lambda b: np.array([*b, None], object)[:-1],
+        lambda b: (iter(x) for x in b),
+    ],
+)
 def test_lists_of_any_kind_are_baskets(convert):
     assert supports(convert(BASKETS)) == SUPPORTS
 
@@ -155,20 +163,71 @@ def test_the_table_is_left_as_it_was():
         (ValueError, r"baskets must hold no missing items; baskets\[0\] has <NA>", [[pd.NA]], {}),
         (TypeError, "baskets must be in memory; got a lazy LazyFrame", pl.LazyFrame({"a": [1]}), {}),
         (ValueError, "basket and item name columns of a table; got baskets of type list", [["a"]], {"item": "a"}),
-        (ValueError, "item must name a column where the other one is given; got None", pd.DataFrame({"a": [1]}), {"basket": "a"}),
-        (ValueError, r"basket must name a column; got 'b', and the columns are \['a'\]", pd.DataFrame({"a": [1]}), {"basket": "b", "item": "a"}),
-        (ValueError, "item must name a column without missing values; 'i' has 1, the first in row 1", pl.DataFrame({"b": [1, 2], "i": ["x", None]}), {"basket": "b", "item": "i"}),
-        (ValueError, "basket must name a column without missing values; 'b' has 1", pd.DataFrame({"b": [1.5, np.nan], "i": ["x", "y"]}), {"basket": "b", "item": "i"}),
-        (TypeError, "item must name a column of hashable values; 'i': unhashable", pl.DataFrame({"b": [1], "i": [["x"]]}), {"basket": "b", "item": "i"}),
+        (
+            ValueError,
+            "item must name a column where the other one is given; got None",
+            pd.DataFrame({"a": [1]}),
+            {"basket": "a"},
+        ),
+        (
+            ValueError,
+            r"basket must name a column; got 'b', and the columns are \['a'\]",
+            pd.DataFrame({"a": [1]}),
+            {"basket": "b", "item": "a"},
+        ),
+        (
+            ValueError,
+            "item must name a column without missing values; 'i' has 1, the first in row 1",
+            pl.DataFrame({"b": [1, 2], "i": ["x", None]}),
+            {"basket": "b", "item": "i"},
+        ),
+        (
+            ValueError,
+            "basket must name a column without missing values; 'b' has 1",
+            pd.DataFrame({"b": [1.5, np.nan], "i": ["x", "y"]}),
+            {"basket": "b", "item": "i"},
+        ),
+        (
+            TypeError,
+            "item must name a column of hashable values; 'i': unhashable",
+            pl.DataFrame({"b": [1], "i": [["x"]]}),
+            {"basket": "b", "item": "i"},
+        ),
         (ValueError, "column 'a' is of dtype String. Where the rows are pairs", pl.DataFrame({"a": ["x"]}), {}),
-        (ValueError, "a one-hot table must have no missing values; column 'a' has some", pl.DataFrame({"a": [1, None]}), {}),
-        (ValueError, "a one-hot table must hold 0 and 1 or booleans; got 2 in row 1 of column 'a'", pd.DataFrame({"a": [1, 2]}), {}),
+        (
+            ValueError,
+            "a one-hot table must have no missing values; column 'a' has some",
+            pl.DataFrame({"a": [1, None]}),
+            {},
+        ),
+        (
+            ValueError,
+            "a one-hot array must hold 0 and 1 or booleans; got 2 in row 1, column 'a'",
+            pd.DataFrame({"a": [1, 2]}),
+            {},
+        ),
         (ValueError, "a one-hot array must hold 0 and 1 or booleans; got 3 in row 0, column 1", np.array([[0, 3]]), {}),
         (TypeError, "a one-hot array must hold 0 and 1 or booleans; got the dtype", np.array([["a"]]), {}),
         (ValueError, "a sparse matrix of baskets must hold 0 and 1; got 2", sparse.csr_matrix([[2, 0]]), {}),
         (ValueError, "a sparse matrix of baskets must have two dimensions; got 1", sparse.coo_array(np.ones(3)), {}),
     ],
-)  # fmt: skip
+)
 def test_other_things_are_refused(error, message, baskets, columns):
     with pytest.raises(error, match=message):
         apriori(baskets, min_support=1, **columns)
+
+
+def test_pandas_columns_of_several_kinds_are_baskets():
+    table = pd.DataFrame(ONE_HOT, columns=NAMES).astype({"milk": "boolean", "bread": bool, "tea": float})
+    assert supports(table) == SUPPORTS
+    table["bread"] = pd.arrays.SparseArray(ONE_HOT[:, 1], fill_value=0)
+    assert supports(table) == SUPPORTS
+    assert len(apriori(pd.DataFrame(index=range(3)), min_support=1)) == 0
+
+
+def test_sparse_pandas_columns_may_store_zeros():
+    column = pd.arrays.SparseArray([0, 1, 0, 1], fill_value=0)
+    held = pd.DataFrame({"a": column, "b": pd.arrays.SparseArray(np.array([1, 1, 0, 1]), fill_value=0)})
+    assert dict(apriori(held, min_support=2)) == {frozenset("a"): 0.5, frozenset("b"): 0.75, frozenset("ab"): 0.5}
+    with pytest.raises(ValueError, match="a one-hot table must hold 0 and 1 or booleans; got 2 in row 0 of the sparse"):
+        apriori(pd.DataFrame({"a": pd.arrays.SparseArray([2, 0])}), min_support=1)

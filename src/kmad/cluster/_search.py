@@ -66,7 +66,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     few = few_distinct(X)
     ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights)
     smooth = [f for f in range(n_features) if ties[f] is None]
-    worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0])
+    worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0], search.threads)
     ground, regions = _first_look(X, worth._replace(rows=frozen(worth.rows)), ties, search)
     search.tell("first look: %d regions", len(regions.size))
     thin = _thinned(ground)

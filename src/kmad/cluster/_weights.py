@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._threads import Threads, row_chunks
+
 Floats = NDArray[np.float64]
 
 # Rows among which repeated ones are looked for, about.
@@ -36,13 +38,13 @@ def worth_of(weights: Floats) -> Worth:
     return worth_of_shares(len(weights), weights, weights)
 
 
-def worth_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: int) -> Worth:
+def worth_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: int, threads: Threads) -> Worth:
     """Weights above zero, as numbers of rows, of rows that would not be equal if they were not the same.
 
     A row that occurs three times, or that has a weight of 3 among others, is one row and not the evidence of three.
     The feature is one whose values are not rounded.
     """
-    share = total_of_distinct(X, weights, feature)
+    share = total_of_distinct(X, weights, feature, threads)
     whole = not len(weights) or np.array_equal(weights, np.rint(weights))
     if whole and 2 * share[share > 1].sum() < share.sum():
         return Worth(weights, 1.0, counts=False)
@@ -62,11 +64,16 @@ def worth_of_shares(n_rows: int, weights: Floats, share: Floats) -> Worth:
     return Worth(np.empty(0) if np.all(rows == 1.0) else rows, unit, counts=False)
 
 
-def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: int) -> Floats:
+def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: int, threads: Threads) -> Floats:
     """Total weight of each distinct row; of many rows for some, with all that are equal."""
     n = len(X)
     if n > SAMPLE_ROWS:
-        chosen = np.concatenate([start + _some(X[start : start + CHUNK], feature, n) for start in range(0, n, CHUNK)])
+
+        def choose(start: int, stop: int) -> list[NDArray[np.int64]]:
+            return [at + _some(X[at : min(at + CHUNK, stop)], feature, n) for at in range(start, stop, CHUNK)]
+
+        parts = threads.map(choose, row_chunks(n))
+        chosen = np.concatenate([some for part in parts for some in part])
         X, weights = X[chosen], weights[chosen] if len(weights) else weights
     if np.diff(np.sort(X[:, feature])).all():
         return weights if len(weights) else np.ones(len(X))

@@ -230,8 +230,6 @@ def least_count(support: float, total: int, unit: Fraction) -> int:
     if isinstance(support, Integral):
         return min(-(-int(support) // unit), total + 1)
     count = max(1, int(Fraction(float(support)) * total))
-    while count > 1 and (count - 1) / total >= support:
-        count -= 1
     while count / max(total, 1) < support and count <= total:
         count += 1
     return count

@@ -59,7 +59,7 @@ def read_baskets(baskets: object, basket: str | None, item: str | None) -> Baske
     if sparse.issparse(baskets):
         return read_sparse(baskets)
     if isinstance(baskets, np.ndarray) and baskets.ndim == 2 and baskets.dtype != object:
-        return read_array(baskets)
+        return read_array(baskets, range(baskets.shape[1]), None)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
     return read_lists(list(baskets))
@@ -197,36 +197,44 @@ def number_column(column: nw.Series[Any], argument: str) -> tuple[NDArray[np.int
 def read_one_hot(table: nw.DataFrame[Any]) -> Baskets:
     """Baskets of a table with a row for each basket and a column for each item."""
     native: Any = table.to_native()
-    labels = table.columns
+    labels, backend = table.columns, table.implementation.value
+    if nw.dependencies.is_pandas_dataframe(native) and len(labels):
+        kinds = set(native.dtypes)
+        if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
+            return read_sparse_columns(native, backend)
+        if len(kinds) == 1 and isinstance(next(iter(kinds)), np.dtype) and next(iter(kinds)).kind in "biuf":
+            # The columns of one kind of number lie in one array.
+            return read_array(native.to_numpy(), labels, backend)
     rows = []
     for position, label in enumerate(labels):
         column = table[:, position]
-        if is_pandas_sparse(native, position):
-            rows.append(held_by_sparse(native, position, label))
-            continue
-        if column.dtype != nw.Boolean and not column.dtype.is_numeric():
+        values: NDArray[Any] = column.to_numpy()
+        if column.dtype != nw.Boolean and not column.dtype.is_numeric() and values.dtype.kind not in "biuf":
             raise ValueError(
                 f"a one-hot table must have columns of 0 and 1 or booleans; column {label!r} is of dtype "
                 f"{column.dtype}. Where the rows are pairs of basket and item, name the two columns: basket=, item=."
             )
         if column.null_count():
             raise ValueError(f"a one-hot table must have no missing values; column {label!r} has some. Fill them.")
-        rows.append(ones(column.to_numpy(), f"column {label!r}"))
+        rows.append(ones(values, f"column {label!r}"))
     lists = np.concatenate(rows) if rows else np.empty(0, np.int64)
     sizes = np.array([len(held) for held in rows], np.int64)
-    return from_columns(lists, sizes, len(table), labels, table.implementation.value)
+    return from_columns(lists, sizes, len(table), labels, backend)
 
 
-def is_pandas_sparse(native: Any, position: int) -> bool:
-    return nw.dependencies.is_pandas_dataframe(native) and hasattr(native.dtypes.iloc[position], "fill_value")
-
-
-def held_by_sparse(native: Any, position: int, label: object) -> Integers:
-    """Rows that a sparse pandas column marks."""
-    values = native.iloc[:, position].array
-    if values.fill_value:
-        return ones(np.asarray(values), f"column {label!r}")
-    return np.asarray(values.sp_index.indices, np.int64)[ones(values.sp_values, f"column {label!r}")]
+def read_sparse_columns(native: Any, backend: str) -> Baskets:
+    """Baskets of pandas' sparse columns whose values are zero where they hold none."""
+    labels, columns = [], []
+    for label, series in native.items():
+        labels.append(label)
+        columns.append(series.array)
+    sizes = np.array([len(column.sp_values) for column in columns])
+    marked = np.concatenate([column.sp_values for column in columns])
+    where = np.concatenate([column.sp_index.indices for column in columns]).astype(np.int64)
+    held = np.zeros(len(marked), bool)
+    held[ones(marked, "the sparse columns")] = True
+    kept = np.concatenate([[0], np.cumsum(held)])[np.concatenate([[0], np.cumsum(sizes)])]
+    return from_columns(where[held], np.diff(kept), len(native), labels, backend)
 
 
 def ones(values: NDArray[Any], place: str) -> Integers:
@@ -251,20 +259,26 @@ def from_columns(
     return Baskets(ordered, offsets, labels, backend)
 
 
-def read_array(array: NDArray[Any]) -> Baskets:
-    """Baskets of a one-hot array; the items are the numbers of its columns."""
+def read_array(array: NDArray[Any], labels: Sequence[Any], backend: str | None) -> Baskets:
+    """Baskets of a one-hot array."""
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a one-hot array must hold 0 and 1 or booleans; got the dtype {array.dtype}.")
     if array.dtype != bool:
         wrong = (array != 0) & (array != 1)
         if wrong.any():
-            i, j = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            i, j = divmod(int(np.argmax(wrong)), wrong.shape[1])
             raise ValueError(
-                f"a one-hot array must hold 0 and 1 or booleans; got {array[i, j]} in row {i}, column {j}."
+                f"a one-hot array must hold 0 and 1 or booleans; got {array[i, j]} in row {i}, column {labels[j]!r}."
             )
-    rows, items = np.nonzero(array)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(array)))]).astype(np.int64)
-    return Baskets(items.astype(np.int32), offsets, range(array.shape[1]), None)
+        array = array == 1
+    n_rows, n_items = array.shape
+    # Along the memory a search for what is true takes a tenth of the time that NumPy needs for two axes.
+    if array.flags.f_contiguous:
+        items, rows = np.divmod(np.flatnonzero(array.T), max(n_rows, 1))
+        return from_columns(rows, np.bincount(items, minlength=n_items), n_rows, labels, backend)
+    rows, items = np.divmod(np.flatnonzero(array), max(n_items, 1))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
+    return Baskets(items.astype(np.int32), offsets, labels, backend)
 
 
 def read_sparse(matrix: Any) -> Baskets:
