@@ -200,8 +200,9 @@ def divide_clusters(
                 modes, m, along = of_features[j], f, smooth[inside, f]
         if modes.margin[m] <= 0:
             continue
-        if (division := _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])) is not None:
-            found[j] = Finding(division, bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
+        division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
+        finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
+        found |= {} if division is None else {j: Finding(division, *finding)}
     return found
 
 
