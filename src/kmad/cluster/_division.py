@@ -188,7 +188,7 @@ def divide_clusters(
         dips.ravel(), counts.reshape(-1, N_BINS), significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
     )
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
-    found = {}
+    found: dict[int, Finding] = {}
     for j in full:
         inside = slice(sample.starts[j], sample.starts[j + 1])
         modes = of_lines.take(slice(2 * j, 2 * j + 2))
