@@ -168,7 +168,7 @@ def test_division_cuts_the_clusters_of_two_modes_alone(d):
 def test_division_finds_two_modes_that_their_two_means_do_not_part(d):
     # Long and side by side: the halves of the two means are their ends.
     rng = np.random.default_rng(d)
-    part = rng.normal(size=(rows(600, 200), d)) * ([20.0] + [1.0] * (d - 1))
+    part = rng.normal(size=(rows(600, 200), d)) * ([6.0] + [1.0] * (d - 1))
     part[::2, 1] += 6
     part = part @ np.linalg.qr(rng.normal(size=(d, d)))[0]
     ((division, by_dip, *_),) = divided(part).values()
@@ -176,13 +176,19 @@ def test_division_finds_two_modes_that_their_two_means_do_not_part(d):
     assert division.mass == pytest.approx([len(part) / 2] * 2, rel=0.05)
 
 
+def test_division_leaves_a_curved_sheet_whole():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, rows(1500, 400)))
+    sheet = np.column_stack([x, y, 0.2 * (x**2 + 0.01 * rng.normal(size=len(x)))])
+    assert divided(sheet, significance=0.02) == {}
+
+
 @given(X=tables(rows=st.integers(2, 20), features=st.integers(1, 3)))
 def test_directions_spread_the_points_alike(X):
     place = np.zeros((len(X), 3))
     place[:, : X.shape[1]] = X - X.mean(axis=0)
     assume(np.abs(place).max() > 1e-12 * np.abs(X).max() + 1e-200)
-    weights = np.ones(len(X))
-    along = place @ _directions(place, weights).T
+    along = place @ _directions(place, np.ones(len(X))).T
     assert (along**2).sum(axis=0) == pytest.approx(1, rel=1e-6)
 
 

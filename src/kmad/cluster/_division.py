@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads, row_chunks
-from kmad.cluster._axes import LEAST_VARIANCE, N_AXES, covariance, leading_axes, project
+from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
 from kmad.cluster._dip import N_BINS, best_halves, dip_along, dips_along_features, steepest
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._ties import Ties, dither
@@ -28,6 +28,9 @@ DIRECTIONS = {
     2: np.column_stack([np.cos(CIRCLE), np.sin(CIRCLE)]),
     3: np.column_stack([np.sqrt(1 - SPHERE**2) * np.cos(GOLDEN), np.sqrt(1 - SPHERE**2) * np.sin(GOLDEN), SPHERE]),
 }
+# Along an axis so many times narrower than the widest a cut would lower the inertia by less than a sixteenth, and where
+# rows lie on a curved sheet, its folds would pass for modes: it is no direction to look in.
+NARROWEST = 4.0
 # The part of the significance that the valley has: what it alone shows, small modes far out, is beyond doubt.
 VALLEY_SHARE = 0.01
 # Lines whose counts are held at once.
@@ -211,7 +214,7 @@ def _directions(place: Floats, weights: Floats) -> Floats:
     largest = np.abs(place).max()
     unit = place / largest
     value, axes = np.linalg.eigh((unit * weights[:, None]).T @ unit)
-    extended = value > value[-1] * LEAST_VARIANCE
+    extended = value * NARROWEST**2 > value[-1]
     whitening = axes[:, extended] / np.sqrt(value[extended]) / largest
     return np.asarray(DIRECTIONS[int(extended.sum())] @ whitening.T)
 

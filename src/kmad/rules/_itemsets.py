@@ -116,7 +116,18 @@ class Itemsets:
         return f"<Itemsets: {len(self):,} {self.kind}{span}, in {self.n_baskets:,} baskets>"
 
     def itemset(self, i: int) -> frozenset[Any]:
-        """Set number `i` as a frozenset of names; negative numbers count from the end."""
+        """Return one set by its number.
+
+        Parameters
+        ----------
+        i : int
+            Number of the set, in the order of the sets; negative numbers count from the end.
+
+        Returns
+        -------
+        itemset : frozenset
+            Names of its items.
+        """
         i = range(len(self))[i]
         return frozenset(self.labels[self.items[self.offsets[i] : self.offsets[i + 1]]].tolist())
 

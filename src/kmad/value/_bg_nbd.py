@@ -226,7 +226,18 @@ class MBGNBD(BGNBD):
 
     A customer who is alive buys at random at a constant rate; the rates of the customers are gamma distributed with
     shape `r` and rate `alpha`. After each purchase, the first included, he drops out with a probability of his own,
-    which is beta distributed with shapes `a` and `b`. Parameters, attributes, errors and notes are those of `BGNBD`.
+    which is beta distributed with shapes `a` and `b`. Attributes, errors and notes are those of `BGNBD`.
+
+    Parameters
+    ----------
+    max_iter : int, default=100
+        Most iterations of Newton's method.
+
+    tol : float, default=1e-10
+        The fit ends when the next iteration would raise the log-likelihood by this or less.
+
+    n_jobs : int or None, default=-1
+        Number of threads, as in joblib: -1 for all processors. The result does not depend on it.
 
     References
     ----------
