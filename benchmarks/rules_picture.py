@@ -29,6 +29,8 @@ def draw_rules(path: Path) -> None:
         ax.legend(loc="lower right")
         ax.set_ylim(0, 1.05)
         ax.figure.savefig(path, metadata={"Date": None})
+    lines = [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:

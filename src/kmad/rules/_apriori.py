@@ -127,17 +127,13 @@ def apriori(
     >>> from kmad import apriori
     >>> baskets = [["bread", "milk"], ["bread", "tea"], ["bread", "milk", "tea"], ["milk"]]
     >>> itemsets = apriori(baskets, min_support=0.5)
-    >>> for itemset, support in itemsets:
-    ...     print(sorted(itemset), support)
+    >>> for items, support in itemsets:
+    ...     print(sorted(items), support)
     ['bread'] 0.75
     ['milk'] 0.75
     ['tea'] 0.5
     ['bread', 'milk'] 0.5
     ['bread', 'tea'] 0.5
-    >>> itemsets.to_frame()[["support", "count"]].head(2)
-       support  count
-    0     0.75      3
-    1     0.75      3
     >>> apriori(baskets, min_support={"bread": 3, "milk": 3, "tea": 1}).itemset(-1) == {"bread", "milk", "tea"}
     True
     """
