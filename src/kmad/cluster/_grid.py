@@ -19,7 +19,8 @@ MAX_TABLES = 4
 # Few rows cannot show detail that needs more cells than this many a row.
 CELLS_PER_ROW = 16
 MIN_CELLS = 1 << 9
-LEAST_EXTENT = 1e-290
+# The square of a smaller difference is no longer a number: rows nearer than this are equal to k-means.
+LEAST_EXTENT = 1e-150
 
 
 class Frame(NamedTuple):
