@@ -147,6 +147,16 @@ def test_pieces_buffers_and_tables_change_nothing(monkeypatch, kind, dense):
     assert arrays(apriori(baskets, min_support=support, kind=kind)) == usual
 
 
+def test_words_grow_where_pairs_of_items_are_counted_row_by_row(monkeypatch):
+    # The rarest item comes first, in few rows with many partners of which three at a time go together.
+    groups = [[f"{name}{g}" for name in "abc"] for g in range(10)]
+    baskets = [["rare", *items] for group in groups for items in (group, group, *([item] for item in group))]
+    baskets += [[item] for group in groups for item in group for _ in range(50)]
+    usual = arrays(apriori(baskets, min_support=2, n_jobs=1))
+    monkeypatch.setattr(_miner, "FEWEST_WORDS", 1)
+    assert arrays(apriori(baskets, min_support=2, n_jobs=1)) == usual
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_equal_baskets_take_the_way_of_words(kind):
     rng = np.random.default_rng(1)
