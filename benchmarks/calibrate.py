@@ -25,7 +25,7 @@ from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES
 from kmad.cluster._dip import N_BINS, dip_along
 from kmad.cluster._division import DIP_OFFSET, DIP_SLOPE, Sample, dip_critical, divide_clusters
-from kmad.cluster._grid import bounds, coarsen, max_cells, plan, summarise
+from kmad.cluster._grid import coarsen, max_cells, measure, plan, summarise
 from kmad.cluster._landscape import FEW_CELLS, SIGMAS, prominence_threshold, survey
 from kmad.cluster._search import AGAIN
 from kmad.cluster._ties import find_ties
@@ -180,7 +180,7 @@ def second_prominences(X: Floats) -> list[tuple[float, float]]:
     """The second highest prominence at each bandwidth of a first look, and how many regions the ground could hold."""
     axes = X.shape[1]
     with Threads(1) as threads:
-        frame = plan(*bounds(X, threads), max_cells(axes, len(X)))
+        frame = plan(*measure(X, threads)[:2], max_cells(axes, len(X)))
         mass = summarise(X, np.empty(0), frame, np.empty(len(X), np.int32), threads).mass
     found = []
     while True:

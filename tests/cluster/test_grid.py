@@ -12,9 +12,9 @@ from kmad.cluster._grid import (
     MAX_CELLS,
     MAX_CELLS_PER_AXIS,
     Frame,
-    bounds,
     coarsen,
     max_cells,
+    measure,
     plan,
     summarise,
 )
@@ -88,9 +88,26 @@ def test_max_cells_grows_with_the_rows_to_a_limit(q):
 def test_bounds_are_the_least_and_greatest(X, typed):
     X = X.astype(typed)
     with Threads(1) as threads:
-        low, high = bounds(X, threads)
+        low, high, _ = measure(X, threads)
     assert np.array_equal(low, X.min(axis=0))
     assert np.array_equal(high, X.max(axis=0))
+
+
+@given(X=tables(features=FEW, rows=st.integers(1, 60)), typed=st.sampled_from([np.float32, np.float64]))
+def test_squares_are_about_the_first_row(X, typed):
+    X = X.astype(typed)
+    with Threads(1) as threads:
+        squares = measure(X, threads).squares
+    assert squares == pytest.approx(((X.astype(np.float64) - X[0]) ** 2).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 23, 40])
+def test_squares_show_what_is_not_finite(value, row):
+    X = np.ones((41, 2))
+    X[row, 1] = value
+    with Threads(1) as threads:
+        assert not np.isfinite(measure(X, threads).squares)
 
 
 @given(table=weighted_tables(features=FEW), order=st.sampled_from("CF"))
@@ -153,8 +170,8 @@ def test_summary_does_not_depend_on_the_threads(q, monkeypatch):
     rng = np.random.default_rng(q)
     X, weights = rng.normal(size=(200, q)), rng.uniform(0.5, 2, 200)
     with Threads(1) as one, Threads(2) as two:
-        frame = plan(*bounds(X, one), 512)
-        assert all(np.array_equal(a, b) for a, b in zip(bounds(X, one), bounds(X, two), strict=True))
+        frame = plan(*measure(X, one)[:2], 512)
+        assert all(np.array_equal(a, b) for a, b in zip(measure(X, one), measure(X, two), strict=True))
         cells = np.empty((2, len(X)), np.int32)
         a, b = summarise(X, weights, frame, cells[0], one), summarise(X, weights, frame, cells[1], two)
     assert np.array_equal(a.mass, b.mass)

@@ -7,6 +7,7 @@ from tests.strategies import weighted_tables
 
 from kmad import _threads
 from kmad._threads import Threads
+from kmad.cluster._grid import measure
 from kmad.cluster._landscape import prominence_threshold
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import find_ties
@@ -19,7 +20,7 @@ def looked(X, weights=NO_WEIGHTS, *, significance=0.05, floor=0.0, ties=None, n_
     cell = np.full(len(X), -1, np.int32)
     with Threads(n_jobs) as threads:
         lens = Lens(significance, np.full(q, floor), ties or [None] * q, threads)
-        grid, regions = find_regions(X, weights, cell, lens)
+        grid, regions = find_regions(X, weights, measure(X, threads), cell, lens)
     return grid, cell, regions
 
 

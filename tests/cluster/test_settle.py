@@ -11,7 +11,7 @@ from tests.strategies import centers_among, weighted_tables
 from kmad import _threads
 from kmad._threads import Threads
 from kmad.cluster._cells import settle_on_cells
-from kmad.cluster._grid import bounds, max_cells, plan, summarise
+from kmad.cluster._grid import max_cells, measure, plan, summarise
 from kmad.cluster._lloyd import assign, inertia, settle, sum_by_label
 
 NO_WEIGHTS = np.empty(0)
@@ -26,7 +26,7 @@ def settle_rows(X, weights, centers, *, n_jobs=1, max_iter=300, tol=0.0):
 def settle_cells(X, weights, centers, *, n_jobs=1, max_iter=300, tol=0.0):
     cell = np.empty(len(X), np.int32)
     with Threads(n_jobs) as threads:
-        frame = plan(*bounds(X, threads), max_cells(X.shape[1], len(X)))
+        frame = plan(*measure(X, threads)[:2], max_cells(X.shape[1], len(X)))
         grid = summarise(X, weights, frame, cell, threads)
         return settle_on_cells(X, weights, grid, cell, centers, threads, max_iter=max_iter, tol=tol)
 

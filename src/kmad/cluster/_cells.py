@@ -18,6 +18,8 @@ from kmad.cluster._lloyd import Partition, by_falling_mass
 BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 8}
 # Rows are fetched for cells that would be on a border if they were this many times as wide, to last some iterations.
 REACH = 3.0
+# Of the squares about the first row, a smaller part than this is left by sums that may be wrong in their last digits.
+LEAST_LEFT = 1e-3
 
 
 class Cells(NamedTuple):
@@ -84,24 +86,35 @@ def settle_on_cells(
     *,
     max_iter: int,
     tol: float,
+    squares: float = 0.0,
 ) -> Partition:
-    """Lloyd's algorithm to its fixed point; `cell`, the cell of each row, is overwritten with the labels."""
+    """Lloyd's algorithm to its fixed point; `cell`, the cell of each row, is overwritten with the labels.
+
+    With the weighted `squares` of the rows about the first one the inertia needs no pass over them.
+    """
     cells = occupied(grid)
     origin, q = padded(grid.frame.origin[None])[0], X.shape[1]
     seed = np.arange(len(centers))
     label = np.empty(len(cells.flat), np.int32)
     near = np.empty(len(cells.flat), np.bool_)
     border: Border | None = None
-    place = padded(centers) - origin
-    whole, converged, n_iter = True, False, 0
-    while n_iter < max_iter:
-        n_iter += 1
+
+    def add_up(place: Floats, *, whole: bool) -> Floats:
+        """Mass and sums (k, 4) of the cells, or of the rows, that are nearest to each centre."""
+        nonlocal border
         table = np.zeros((len(place), 4))
         assign_cells(*cells[1:], place, REACH, whole, label, near, table)
         if not whole:
             if border is None or np.any((label < 0) & ~border.fetched):
                 border = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads)
             assign_border(border.rows, border.weights, border.home, label, place + origin, origin, table)
+        return table
+
+    place = padded(centers) - origin
+    whole, converged, n_iter = True, False, 0
+    while n_iter < max_iter:
+        n_iter += 1
+        table = add_up(place, whole=whole)
         mass = table[:, 0]
         if whole and not mass.all():
             # No middle of a cell is nearest to some centre, but a row may be.
@@ -123,10 +136,18 @@ def settle_on_cells(
     if not converged:
         order = by_falling_mass(place, mass)
         place, seed = place[order], seed[order]
-        assign_cells(*cells[1:], place, REACH, whole, label, near, np.zeros((len(place), 4)))
+        mass = add_up(place, whole=False)[:, 0]
     final = (place + origin)[:, :q]
-    mass, inertia = label_all(X, weights, cell, cells, label, final, grid.frame.n_cells, threads)
+    _label(X, cell, cells, label, final, grid.frame.n_cells, threads)
+    at_means = converged and np.array_equal(means, place)
+    inertia = _inertia(final, mass, X[0], squares) if at_means else None
     return Partition(cell, final, mass, seed, n_iter, converged, inertia)
+
+
+def _inertia(centers: Floats, mass: Floats, first: Rows, squares: float) -> float | None:
+    """What the means leave of the squares about the first row; None where that is hardly more than rounding."""
+    left = squares - float(mass @ ((centers - first) ** 2).sum(axis=1))
+    return left if left > LEAST_LEFT * squares else None
 
 
 def _fetch(
@@ -149,26 +170,19 @@ def _fetch(
     return Border(near.copy(), padded(X[rows]), frozen(weights[rows]) if len(weights) else weights, number[cell[rows]])
 
 
-def label_all(
+def _label(
     X: Rows,
-    weights: Floats,
     cell: NDArray[np.int32],
     cells: Cells,
     label: NDArray[np.int32],
     centers: Floats,
     n_cells: int,
     threads: Threads,
-) -> tuple[Floats, float]:
-    """Overwrite the cell of every row with its label; returns the mass of the clusters and the inertia."""
+) -> None:
+    """Overwrite the cell of every row with its label."""
     of_cell = np.empty(n_cells, np.int32)
     of_cell[cells.flat] = label
-
-    def chunk(start: int, stop: int) -> tuple[Floats, float]:
-        mass = np.zeros(len(centers))
-        return mass, label_rows(X, weights, of_cell, centers, start, stop, cell, mass)
-
-    masses, inertias = zip(*threads.map(chunk, row_chunks(len(X))), strict=True)
-    return np.asarray(sum(masses)), sum(inertias)
+    threads.map(lambda start, stop: label_rows(X, of_cell, centers, start, stop, cell), row_chunks(len(X)))
 
 
 @kernel
@@ -298,40 +312,24 @@ def fetch_rows(
 @kernel
 def label_rows(
     X,  # (n, q <= 3) IN
-    weights,  # (n,) or (0,) IN
     of_cell,  # (cells,) IN: label of each cell, below zero where its rows differ
     centers,  # (k, q) IN
     start,
     stop,
     cell,  # (n,) INOUT: cell in, label out
-    mass,  # (k,) INOUT
 ):
-    """Turn the cell of rows start to stop into their label; returns the inertia."""
+    """Turn the cell of rows start to stop into their label."""
     q = X.shape[1]
-    weighted = weights.shape[0] > 0
-    inertia = 0.0
     for i in range(start, stop):
-        x0 = float(X[i, 0])
-        x1 = float(X[i, 1]) if q > 1 else 0.0
-        x2 = float(X[i, 2]) if q > 2 else 0.0
-        own, least = of_cell[cell[i]], np.inf
+        own = of_cell[cell[i]]
         if own < 0:
+            least = np.inf
             for j in range(len(centers)):
-                s = (x0 - centers[j, 0]) ** 2
+                s = (X[i, 0] - centers[j, 0]) ** 2
                 if q > 1:
-                    s += (x1 - centers[j, 1]) ** 2
+                    s += (X[i, 1] - centers[j, 1]) ** 2
                 if q > 2:
-                    s += (x2 - centers[j, 2]) ** 2
+                    s += (X[i, 2] - centers[j, 2]) ** 2
                 if s < least:
                     own, least = j, s
-        else:
-            least = (x0 - centers[own, 0]) ** 2
-            if q > 1:
-                least += (x1 - centers[own, 1]) ** 2
-            if q > 2:
-                least += (x2 - centers[own, 2]) ** 2
-        w = weights[i] if weighted else 1.0
         cell[i] = own
-        mass[own] += w
-        inertia += w * least
-    return inertia

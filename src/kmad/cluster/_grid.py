@@ -91,19 +91,28 @@ def plan(low: Floats, high: Floats, max_cells: int) -> Frame:
         width = halved
 
 
-def bounds(X: Rows, threads: Threads) -> tuple[Floats, Floats]:
-    """Least and greatest value of every column of at most three."""
+class Extent(NamedTuple):
+    """What one pass over at most three columns shows."""
+
+    low: Floats  # (q,)
+    high: Floats  # (q,)
+    squares: float  # sum of the squared distances to the first row: a finite number where all values are
+
+
+def measure(X: Rows, threads: Threads) -> Extent:
     n_axes = X.shape[1]
     flat = X.reshape(-1)
+    # Lanes repeat the columns.
+    origin = np.tile(X[0].astype(np.float64), LANES // n_axes)
 
-    def bound_chunk(start: int, stop: int) -> Floats:
-        lanes = np.empty((2, LANES))
-        bound_lanes(flat, start * n_axes, stop * n_axes, lanes)
-        # Lanes repeat the columns.
-        return np.stack([lanes[0].reshape(-1, n_axes).min(axis=0), lanes[1].reshape(-1, n_axes).max(axis=0)])
+    def measure_chunk(start: int, stop: int) -> Floats:
+        lanes = np.empty((3, LANES))
+        with np.errstate(over="ignore", invalid="ignore"):
+            measure_lanes(flat, origin, start * n_axes, stop * n_axes, lanes)
+        return lanes
 
-    low_high = np.stack(threads.map(bound_chunk, row_chunks(len(X))))
-    return low_high[:, 0].min(axis=0), low_high[:, 1].max(axis=0)
+    lanes = np.stack(threads.map(measure_chunk, row_chunks(len(X)))).reshape(-1, 3, LANES // n_axes, n_axes)
+    return Extent(lanes[:, 0].min(axis=(0, 1)), lanes[:, 1].max(axis=(0, 1)), float(lanes[:, 2].sum()))
 
 
 def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], threads: Threads) -> Grid:
@@ -145,25 +154,30 @@ LANES = 24
 
 
 @kernel
-def bound_lanes(
+def measure_lanes(
     flat,  # (n * q,) IN
+    origin,  # (LANES,) IN
     start,
     stop,
-    lanes,  # (2, LANES) OUT: least and greatest of every LANES-th value
+    lanes,  # (3, LANES) OUT: least and greatest of every LANES-th value, and the squares less the origin
 ):
-    """Least and greatest values, LANES apart: the inner loop then has no carried minimum and runs in vectors."""
+    """Measure values LANES apart: the inner loop then carries nothing along and runs in vectors."""
     for r in range(LANES):
         lanes[0, r] = np.inf
         lanes[1, r] = -np.inf
-    whole = start + (stop - start) // LANES * LANES
-    for i in range(start, whole, LANES):
+        lanes[2, r] = 0.0
+    for i in range(start, stop - LANES + 1, LANES):
         for r in range(LANES):
             v = flat[i + r]
             lanes[0, r] = v if v < lanes[0, r] else lanes[0, r]
             lanes[1, r] = v if v > lanes[1, r] else lanes[1, r]
-    for i in range(whole, stop):
-        lanes[0, i - whole] = min(flat[i], lanes[0, i - whole])
-        lanes[1, i - whole] = max(flat[i], lanes[1, i - whole])
+            lanes[2, r] += (v - origin[r]) ** 2
+    rest = (stop - start) % LANES
+    for r in range(rest):
+        v = flat[stop - rest + r]
+        lanes[0, r] = min(v, lanes[0, r])
+        lanes[1, r] = max(v, lanes[1, r])
+        lanes[2, r] += (v - origin[r]) ** 2
 
 
 @kernel

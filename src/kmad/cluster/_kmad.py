@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmad._frames import check_numeric_table
@@ -172,16 +172,16 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             The fitted estimator.
         """
         self._check_parameters()
-        X = self._rows(X, reset=True)
+        X = self._rows(X, reset=True, checked=False)  # the first pass over the rows sees whether they are finite
         if self.n_clusters is not None and self.n_clusters > len(X):
             raise ValueError(f"n_clusters must be at most the number of rows, {len(X)}; got {self.n_clusters}.")
         weights = frozen(check_weights("sample_weight", sample_weight, len(X)))
         with Threads(self.n_jobs) as threads:
-            tol = self.tol * float(np.var(X, axis=0).mean()) if self.tol else 0.0
-            search = Search(self.n_clusters, self.significance, self.max_iter, tol, threads, self._tell)
+            search = Search(self.n_clusters, self.significance, self.max_iter, self.tol, threads, self._tell)
             if np.all(weights > 0):
                 partition, regions = find_clusters(X, weights, search)
             else:
+                assert_all_finite(X, estimator_name="KMad", input_name="X")
                 partition, regions = find_clusters(frozen(X[weights > 0]), frozen(weights[weights > 0]), search)
             labels, centers = partition.labels, partition.centers.astype(X.dtype, copy=False)
             total_inertia = partition.inertia
@@ -216,7 +216,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             Cluster of each row.
         """
         check_is_fitted(self)
-        return self._nearest(self._rows(X, reset=False))
+        return self._nearest(self._rows(X, reset=False, checked=False))
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int32]:
         """Find the clusters and return `labels_`; the parameters are those of `fit`.
@@ -321,15 +321,19 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             if self.n_jobs == 0:
                 raise ValueError("n_jobs must not be 0; got 0.")
 
-    def _rows(self, X: ArrayLike, *, reset: bool) -> Rows:
+    def _rows(self, X: ArrayLike, *, reset: bool, checked: bool = True) -> Rows:
         check_numeric_table("X", X)
-        rows: Rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], order="C")
+        rows: Rows = validate_data(
+            self, X, reset=reset, dtype=[np.float64, np.float32], order="C", ensure_all_finite=checked
+        )
         return frozen(rows)
 
     def _nearest(self, X: Rows) -> NDArray[np.int32]:
         labels = np.full(len(X), -1, np.int32)
         with Threads(self.n_jobs) as threads:
-            assign(X, self.cluster_centers_.astype(np.float64, copy=False), labels, threads)
+            finite = assign(X, self.cluster_centers_.astype(np.float64, copy=False), labels, threads)
+        if not finite:
+            assert_all_finite(X, estimator_name="KMad", input_name="X")
         return labels
 
     def _tell(self, message: str, *values: object) -> None:

@@ -34,12 +34,17 @@ def by_falling_mass(centers: Floats, mass: Floats) -> NDArray[np.int64]:
     return np.lexsort([*centers.T[::-1], -mass])[: np.count_nonzero(mass)]
 
 
-def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> None:
-    """Write the nearest centre of every row, the lowest index where two are equally near."""
+def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
+    """Write the nearest centre of every row, the lowest index where two are equally near.
+
+    Returns whether all distances are finite numbers, which they are not where a value is not.
+    """
     if X.shape[1] <= FEW_FEATURES:
-        threads.map(lambda start, stop: assign_few(X, centers, start, stop, labels), row_chunks(len(X)))
-    else:
-        _assign_anew(X, np.empty(0), centers, Course(centers[0], NO_TOTAL, NO_LEAD, np.empty(0)), labels, threads)
+        return all(threads.map(lambda start, stop: assign_few(X, centers, start, stop, labels), row_chunks(len(X))))
+    _, finite = _assign_anew(
+        X, np.empty(0), centers, Course(centers[0], NO_TOTAL, NO_LEAD, np.empty(0)), labels, threads
+    )
+    return finite
 
 
 class Course(NamedTuple):
@@ -59,30 +64,43 @@ def _course(X: Rows, centers: Floats) -> Course:
     return Course(centers.mean(axis=0), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.empty(k))
 
 
-def _assign_anew(X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads) -> int:
+def _assign_anew(
+    X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads
+) -> tuple[int, bool]:
     """Assign the rows that may have another nearest centre than their label, and add up those that have.
 
-    Returns how many have. A row keeps its lead while the centres move less than that (Hamerly, Making k-means even
-    faster, 2010): in most iterations most rows are not touched.
+    Returns how many have, and whether all distances are finite numbers. A row keeps its lead while the centres move
+    less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
     shift = centers.mean(axis=0)
     negated = shift - centers
     half_norms = 0.5 * np.einsum("jf,jf->j", negated, negated)
 
-    def chunk(start: int, stop: int) -> tuple[int, Floats]:
+    def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)
-        changed = assign_many(
-            X, weights, shift, negated, half_norms, course.origin, course.slack, start, stop, labels, course.lead, moved
-        )
-        return changed, moved
+        with np.errstate(over="ignore", invalid="ignore"):
+            changed, finite = assign_many(
+                X,
+                weights,
+                shift,
+                negated,
+                half_norms,
+                course.origin,
+                course.slack,
+                start,
+                stop,
+                labels,
+                course.lead,
+                moved,
+            )
+        return changed, finite, moved
 
-    changed = 0
-    for n_changed, moved in threads.map(chunk, row_chunks(len(X))):
-        changed += n_changed
+    parts = threads.map(chunk, row_chunks(len(X)))
+    for _, _, moved in parts:
         np.add(course.total, moved, out=course.total)
     # What rounding leaves of the weight of rows that have gone is nothing.
     course.total[course.total[:, :1].ravel() == 0] = 0.0
-    return changed
+    return sum(changed for changed, _, _ in parts), all(finite for _, finite, _ in parts)
 
 
 def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, threads: Threads) -> tuple[Floats, Floats]:
@@ -91,7 +109,8 @@ def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, thre
 
     def chunk(start: int, stop: int) -> Floats:
         table = np.zeros((n_clusters, X.shape[1] + 1))
-        sum_rows(X, weights, labels, origin, start, stop, table)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sum_rows(X, weights, labels, origin, start, stop, table)
         return table
 
     table = _added(threads.map(chunk, row_chunks(len(X))))
@@ -114,7 +133,7 @@ def settle(
     course = _course(X, centers)
     labels[:] = -1
     for n_iter in range(1, max_iter + 1):
-        changed = _assign_anew(X, weights, centers, course, labels, threads)
+        changed, _ = _assign_anew(X, weights, centers, course, labels, threads)
         mass = course.total[:, 1]
         means = np.where(
             mass[:, None] > 0, course.origin + course.total[:, 2:] / np.where(mass > 0, mass, 1.0)[:, None], centers
@@ -164,7 +183,7 @@ def assign_few(
     stop,
     labels,  # (n,) OUT
 ):
-    """Write the nearest centre of rows start to stop.
+    """Write the nearest centre of rows start to stop; returns whether all distances are finite numbers.
 
     No sum may be reordered here: equal distances must stay equal, as they are where single rows are compared.
     """
@@ -172,6 +191,7 @@ def assign_few(
     # One array for each feature: an index into a block of several is not known to be in it, and stops the vectors.
     x0, x1, x2 = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK)
     best, nearest = np.empty(BLOCK), np.empty(BLOCK)
+    farthest = 0.0
     for first in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - first)
         for r in range(rows):
@@ -203,6 +223,10 @@ def assign_few(
                     nearest[r] = index if closer else nearest[r]
         for r in range(rows):
             labels[first + r] = np.int32(nearest[r])
+        for r in range(BLOCK):
+            farthest = best[r] if best[r] > farthest else farthest
+    # No distance is below infinity where a value is no number.
+    return farthest < np.inf
 
 
 @reordering_kernel
@@ -220,7 +244,10 @@ def assign_many(
     lead,  # (n,) INOUT: by how much the own centre is nearer than any other, at least; (0,) where none is kept
     moved,  # (k, 2 + d) or (0, 2 + d) INOUT: rows, mass and sums that came to a cluster less those that left it
 ):
-    """Write the nearest centre of the rows from start to stop without a lead; returns how many labels changed."""
+    """Write the nearest centre of the rows from start to stop without a lead.
+
+    Returns how many labels changed, and whether the distances are finite numbers.
+    """
     d = X.shape[1]
     n_clusters = len(negated)
     led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
@@ -232,7 +259,7 @@ def assign_many(
     farthest = 0.0
     for j in range(n_clusters):
         farthest = max(farthest, np.sqrt(2 * half_norms[j]))
-    changed, i = 0, start
+    changed, finite, i = 0, True, start
     while i < stop:
         rows = 0
         while i < stop and rows < n_lanes:
@@ -292,6 +319,8 @@ def assign_many(
                 margin[r] = np.sqrt(far) * (1 - 1e-6) - np.sqrt(near) - rounding
         for r in range(rows):
             at, now = pending[r], np.int32(nearest[r])
+            # Half the squared length that both leave out is a number, unless a value is not.
+            finite &= abs(best[r]) < np.inf
             before = labels[at]
             if led:
                 lead[at] = np.float32(margin[r])
@@ -310,7 +339,7 @@ def assign_many(
                     moved[before, 1] -= w
                     for f in range(d):
                         moved[before, 2 + f] -= w * (X[at, f] - origin[f])
-    return changed
+    return changed, finite
 
 
 @kernel

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.cluster._grid import Floats, Frame, Grid, Rows, bounds, coarsen, max_cells, plan, summarise
+from kmad.cluster._grid import Extent, Floats, Frame, Grid, Rows, coarsen, max_cells, measure, plan, summarise
 from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Landscape, prominence_threshold, survey
 from kmad.cluster._ties import Ties, find_ties, spread
 
@@ -82,22 +82,22 @@ class Node:
     parts: "list[Node]"  # the regions that a finer scale divides it into, at least two, or none
 
 
-def find_regions(X: Rows, weights: Floats, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
+def find_regions(X: Rows, weights: Floats, extent: Extent, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
     """Look at all rows of X (n, q <= 3); the cell of each row in the grid is written to `cell`."""
-    frame = _frame(X, weights, lens)
+    frame = _frame(extent, weights, len(X), lens)
     grid = summarise(X, weights, frame, cell, lens.threads)
     everywhere = View(np.full(X.shape[1], np.inf), 1.0, lambda peak: np.ones(len(peak), bool))
     return grid, _look(X, weights, cell, grid, lens, everywhere)
 
 
-def _frame(X: Rows, weights: Floats, lens: Lens) -> Frame:
+def _frame(extent: Extent, weights: Floats, n_rows: int, lens: Lens) -> Frame:
     """The finest frame over the rows, and over the intervals that tied values stand for."""
-    low, high = bounds(X, lens.threads)
+    low, high = extent.low.copy(), extent.high.copy()
     for f, ties in enumerate(lens.ties):
         if ties is not None:
             low[f] -= ties.below[0]
             high[f] += ties.above[-1]
-    return plan(low, high, max_cells(X.shape[1], int(weights.sum()) if len(weights) else len(X)))
+    return plan(low, high, max_cells(len(low), int(weights.sum()) if len(weights) else n_rows))
 
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
@@ -303,7 +303,7 @@ def _look_inside(
     X, weights = frozen(X[rows]), frozen(weights[rows]) if len(weights) else weights
     # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
     closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X, weights), strict=True)])
-    finer = _frame(X, weights, closer)
+    finer = _frame(measure(X, lens.threads), weights, len(X), closer)
     if not np.any(finer.width < frame.width):
         return None
 

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
 
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES, covariance, principal_axes, project
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._division import SAMPLE_ROWS, Sample, divide_clusters, halve, sample_clusters
-from kmad.cluster._grid import Floats, Grid, Rows, summarise
+from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
 from kmad.cluster._lloyd import Partition, assign, inertia, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
@@ -35,7 +36,7 @@ class Search(NamedTuple):
     n_clusters: int | None
     significance: float
     max_iter: int
-    tol: float
+    tol: float  # as a part of the mean variance of the features
     threads: Threads
     tell: Callable[..., None]
 
@@ -53,6 +54,7 @@ class Ground(NamedTuple):
     counts: bool  # whether they are whole: how often each row was seen
     ties: list[Ties | None]
     grid: Grid | None  # with few features, the grid they are settled on
+    squares: float  # of these rows about the first one; 0 where that is not known
     labels: NDArray[np.int32]  # (n,) the cell of each row, then its label
     stride: int = 1  # how many rows each of these stands for
 
@@ -60,14 +62,19 @@ class Ground(NamedTuple):
 def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     """Cluster the rows of X (n, d), in C order; `weights` is (n,) of positive numbers or empty for all ones.
 
-    The clusters come out by falling size.
+    The clusters come out by falling size. Raises ValueError where X holds a number that is not finite.
     """
     n_features = X.shape[1]
+    glance = _glance(X, weights, search.threads)
+    if not np.isfinite(glance.squares):
+        assert_all_finite(X, estimator_name="KMad", input_name="X")
+    if search.tol:
+        search = search._replace(tol=search.tol * float(np.var(X, axis=0).mean()))
     few = few_distinct(X)
     ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights)
     smooth = [f for f in range(n_features) if ties[f] is None]
     worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0], search.threads)
-    ground, regions = _first_look(X, worth._replace(rows=frozen(worth.rows)), ties, search)
+    ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, search)
     search.tell("first look: %d regions", len(regions.size))
     thin = _thinned(ground)
     if search.n_clusters is not None:
@@ -91,6 +98,25 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     return Found(partition, regions._replace(size=regions.size * worth.unit))
 
 
+class Glance(NamedTuple):
+    """What one pass over the rows shows; one of the first two is there."""
+
+    extent: Extent | None  # of few features
+    mean: Floats | None  # (d,) of many
+    squares: float  # a finite number where all values are
+    labels: NDArray[np.int32]  # (n,) for later use
+
+
+def _glance(X: Rows, weights: Floats, threads: Threads) -> Glance:
+    labels = np.empty(len(X), np.int32)
+    if X.shape[1] <= N_AXES:
+        extent = measure(X, threads)
+        return Glance(extent, None, extent.squares, labels)
+    labels[:] = 0
+    _, means = sum_by_label(X, weights, labels, 1, threads)
+    return Glance(None, means[0], float(means.sum()), labels)
+
+
 def _thinned(ground: Ground) -> Ground | None:
     """Every so many rows; None where they settle quickly as they are."""
     stride = len(ground.X) // THIN_ROWS
@@ -101,33 +127,35 @@ def _thinned(ground: Ground) -> Ground | None:
     return ground._replace(X=X, weights=weights, labels=np.empty(len(X), np.int32), stride=stride)
 
 
-def _first_look(X: Rows, worth: Worth, ties: list[Ties | None], search: Search) -> tuple[Ground, Regions]:
+def _first_look(
+    X: Rows, glance: Glance, worth: Worth, ties: list[Ties | None], search: Search
+) -> tuple[Ground, Regions]:
     """Regions of all rows; their centres are means in all features."""
     n, d = X.shape
-    weights = worth.rows
-    threads = search.threads
-    cell = np.empty(n, np.int32)
-    if d <= N_AXES:
-        grid, regions = find_regions(X, weights, cell, Lens(search.significance, np.zeros(d), ties, threads))
-        mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
-        ground = Ground(X, weights, worth.counts, ties, grid, cell)
-        return ground, regions if len(regions.size) > 1 else _whole(float(grid.mass.sum()), mean)
-    ground = Ground(X, weights, worth.counts, ties, None, cell)
-    cell[:] = 0
-    mass, means = sum_by_label(X, weights, cell, 1, threads)
-    axes = principal_axes(covariance(X, weights, means[0], threads))
+    weights, cell, threads = worth.rows, glance.labels, search.threads
+    if glance.extent is not None:
+        lens = Lens(search.significance, np.zeros(d), ties, threads)
+        grid, regions = find_regions(X, weights, glance.extent, cell, lens)
+        squares = 0.0 if len(weights) else glance.squares
+        if len(regions.size) <= 1:
+            mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
+            regions = _whole(float(grid.mass.sum()), mean)
+        return Ground(X, weights, worth.counts, ties, grid, squares, cell), regions
+    ground = Ground(X, weights, worth.counts, ties, None, 0.0, cell)
+    mean = glance.mean
+    axes = principal_axes(covariance(X, weights, mean, threads))
     if axes.shape[1]:
-        place = project(X, means[0], axes, threads)
+        place = project(X, mean, axes, threads)
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
         floor = TIE_SIGMAS * (np.abs(axes) * gaps[:, None]).max(axis=0)
         lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
-        _, regions = find_regions(place, weights, cell, lens)
+        _, regions = find_regions(place, weights, measure(place, threads), cell, lens)
         if len(regions.size) > 1:
             assign(place, regions.center, cell, threads)
             size, centers = sum_by_label(X, weights, cell, len(regions.size), threads)
-            peak = means[0] + regions.peak @ axes.T
+            peak = mean + regions.peak @ axes.T
             return ground, regions._replace(size=size, center=centers, peak=peak).take(size > 0)
-    return ground, _whole(float(mass[0]), means[0])
+    return ground, _whole(float(weights.sum()) if len(weights) else float(n), mean)
 
 
 def _whole(mass: float, mean: Floats) -> Regions:
@@ -140,7 +168,15 @@ def _settle(ground: Ground, centers: Floats, search: Search) -> Partition:
     if ground.grid is None:
         return settle(X, weights, centers, ground.labels, threads, max_iter=search.max_iter, tol=search.tol)
     return settle_on_cells(
-        X, weights, ground.grid, ground.labels, centers, threads, max_iter=search.max_iter, tol=search.tol
+        X,
+        weights,
+        ground.grid,
+        ground.labels,
+        centers,
+        threads,
+        max_iter=search.max_iter,
+        tol=search.tol,
+        squares=ground.squares,
     )
 
 
@@ -151,7 +187,10 @@ def _again(ground: Ground, search: Search) -> None:
 
 
 def _sample(ground: Ground, partition: Partition, wanted: NDArray[np.bool_], search: Search) -> Sample:
-    return sample_clusters(ground.X, ground.weights, partition.labels, wanted, search.threads, counts=ground.counts)
+    n_rows = None if len(ground.weights) else partition.mass
+    return sample_clusters(
+        ground.X, ground.weights, partition.labels, wanted, search.threads, counts=ground.counts, n_rows=n_rows
+    )
 
 
 def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], search: Search) -> Found:
@@ -181,6 +220,8 @@ def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], sear
         cuts = {j: cut for j, cut in found.items() if cut.by_dip} or found
         # Where rounding undoes a division, dividing again would go on for ever.
         if not cuts or len(keys) <= n_before:
+            if len(keys) == 1:
+                regions = _whole(ground.stride * float(partition.mass[0]), partition.centers[0])
             return Found(partition._replace(n_iter=n_iter), regions)
         n_before = len(keys)
         whole = np.array([j for j in range(len(keys)) if j not in cuts], dtype=np.int64)

@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._jit import kernel
 from kmad._threads import Threads, row_chunks
 
 Floats = NDArray[np.float64]
 
 # Rows among which repeated ones are looked for, about.
 SAMPLE_ROWS = 1 << 14
-# Rows that are looked through at a time: their images stay in the cache.
-CHUNK = 1 << 15
 # An odd number whose multiples look random in their upper bits (the golden ratio's, D. E. Knuth, 6.4).
-GOLDEN = {8: np.uint64(0x9E3779B97F4A7C15), 4: np.uint32(0x9E3779B9)}
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Worth(NamedTuple):
@@ -68,12 +67,15 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
     """Total weight of each distinct row; of many rows for some, with all that are equal."""
     n = len(X)
     if n > SAMPLE_ROWS:
+        image = X.view(f"u{X.itemsize}")
+        below = np.uint64(np.iinfo(np.uint64).max // n * SAMPLE_ROWS)
 
-        def choose(start: int, stop: int) -> list[NDArray[np.int64]]:
-            return [at + _some(X[at : min(at + CHUNK, stop)], feature, n) for at in range(start, stop, CHUNK)]
+        def choose(start: int, stop: int) -> NDArray[np.int32]:
+            rows = np.empty(stop - start, np.int32)
+            with np.errstate(over="ignore"):
+                return rows[: choose_rows(image, feature, below, start, stop, rows)]
 
-        parts = threads.map(choose, row_chunks(n))
-        chosen = np.concatenate([some for part in parts for some in part])
+        chosen = np.concatenate(threads.map(choose, row_chunks(n)))
         X, weights = X[chosen], weights[chosen] if len(weights) else weights
     if np.diff(np.sort(X[:, feature])).all():
         return weights if len(weights) else np.ones(len(X))
@@ -81,7 +83,22 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
     return np.bincount(at.ravel(), weights if len(weights) else None).astype(np.float64)
 
 
-def _some(X: NDArray[np.floating[Any]], feature: int, n_rows: int) -> NDArray[np.int64]:
-    """The rows whose value of the feature has an image below SAMPLE_ROWS in n_rows: equal rows all have, or none."""
-    image = X.view(f"u{X.itemsize}")[:, feature] * GOLDEN[X.itemsize]
-    return np.flatnonzero(image < np.iinfo(image.dtype).max // n_rows * SAMPLE_ROWS)
+@kernel
+def choose_rows(
+    image,  # (n, d) IN: the bits of the rows
+    feature,
+    below,
+    start,
+    stop,
+    rows,  # (stop - start,) OUT
+):
+    """List those of the rows start to stop the image of whose value of the feature is below a number.
+
+    Equal rows all are, or none. Returns how many there are.
+    """
+    found = 0
+    for i in range(start, stop):
+        rows[found] = i
+        # No branch: whether a row is chosen cannot be predicted.
+        found += image[i, feature] * GOLDEN < below
+    return found
