@@ -334,11 +334,11 @@ def test_number_of_threads_changes_no_bit(d, parameters, monkeypatch):
         assert np.array_equal(one.predict(X), two.predict(X))
 
 
-TINY = np.array([[0.0, 1.0]] * 4 + [[1e-30, 1.0]] * 10), np.array([0.25] * 3 + [0.5] + [0.25] * 10)
+UNDONE = np.array([[0.0, 1.0]] * 4 + [[1e-30, 1.0]] * 10), np.array([0.25] * 3 + [0.5] + [0.25] * 10)
 
 
 @given(table=weighted_tables(features=st.integers(1, 6)), typed=st.sampled_from([np.float32, np.float64]))
-@example(table=TINY, typed=np.float32).via("rounding undoes a division")
+@example(table=UNDONE, typed=np.float32).via("rounding undoes a division")
 def test_any_rows_are_clustered(table, typed):
     X, weights = table[0].astype(typed), table[1]
     sample_weight = weights if len(weights) else None
