@@ -143,10 +143,15 @@ def coarsen(frame: Frame, mass: Floats) -> tuple[Frame, Floats]:
         np.where(joined, 2 * frame.width, frame.width),
         tuple(int(n) for n in shape),
     )
-    after = np.where(joined, 2 * shape - odd - frame.shape, 0)
-    padded = np.pad(mass.reshape(frame.shape), np.stack([odd, after], axis=1))
-    pairs = [size for n, j in zip(coarse.shape, joined, strict=True) for size in ((n, 2) if j else (n, 1))]
-    return coarse, padded.reshape(pairs).sum(axis=tuple(range(1, 2 * len(shape), 2))).ravel()
+    lead = 3 - len(shape)
+    out = np.zeros((1,) * lead + coarse.shape)
+    join(
+        mass.reshape((1,) * lead + frame.shape),
+        np.append(np.zeros(lead, np.int64), odd),
+        np.append(np.zeros(lead, np.int64), joined),
+        out,
+    )
+    return coarse, out.ravel()
 
 
 # A multiple of one, two and three columns.
@@ -178,6 +183,23 @@ def measure_lanes(
         lanes[0, r] = min(v, lanes[0, r])
         lanes[1, r] = max(v, lanes[1, r])
         lanes[2, r] += (v - origin[r]) ** 2
+
+
+@kernel
+def join(
+    mass,  # (n0, n1, n2) IN
+    odd,  # (3,) IN: 1 where the first cell along an axis is the second of its pair
+    halved,  # (3,) IN: 1 where cells are joined along an axis
+    out,  # (m0, m1, m2) INOUT
+):
+    """Add every cell to that of its pair."""
+    n0, n1, n2 = mass.shape
+    o0, o1, o2 = odd[0], odd[1], odd[2]
+    h0, h1, h2 = halved[0], halved[1], halved[2]
+    for i in range(n0):
+        for j in range(n1):
+            for k in range(n2):
+                out[(i + o0) >> h0, (j + o1) >> h1, (k + o2) >> h2] += mass[i, j, k]
 
 
 @kernel

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from kmad._jit import kernel
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int32]
 
 # Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
 SIGMAS = 1.5 * np.exp2(np.arange(2) / 2)
@@ -20,7 +19,7 @@ EMPTY = 0.05
 
 
 class Landscape(NamedTuple):
-    region: Ints  # (cells,) index of the significant region that a cell climbs to, -1 where there is none
+    region: NDArray[np.int32]  # (cells,) index of the significant region that a cell climbs to, -1 where there is none
     peak: NDArray[np.int64]  # (regions,) cell of the highest density
     prominence: Floats  # (regions,) standard deviations above the highest saddle to a higher peak
     threshold: float  # the prominence a region needed
@@ -73,82 +72,9 @@ def survey(mass: Floats, sigma: Floats, threshold_of: Callable[[float], float]) 
     count = effective_counts(mass, sigma)
     resolvable = max(1.0, np.count_nonzero(count >= 0.5) / np.prod(np.sqrt(2 * np.pi) * sigma[sigma > 0]))
     threshold = threshold_of(resolvable)
-    # Empty ground all around, so that every cell has all its neighbours.
-    rim = [(int(n > 1),) * 2 for n in count.shape]
-    ground = np.pad(count, rim)
-    steps = _forward_steps(ground.shape)
-    basin = np.empty(ground.size, np.int32)
-    peak = np.empty(ground.size, np.int64)
-    peak = peak[: climb(ground.ravel(), np.concatenate([-steps, steps]), EMPTY, basin, peak)]
-    height = ground.ravel()[peak]
-    borders = _borders(ground.ravel(), basin, steps)
-    floor = row_floor(int(np.count_nonzero(sigma)))
-    number, kept, _, borders = _fall(borders, height, floor, threshold)
-    _, _, prominence, _ = _fall(borders, height[kept], floor, np.inf)
-    inner = tuple(slice(before, n - after) for (before, after), n in zip(rim, ground.shape, strict=True))
-    region = np.append(number, -1)[basin].reshape(ground.shape)[inner]
-    place = np.unravel_index(peak[kept], ground.shape)
-    at = np.ravel_multi_index([index - before for index, (before, _) in zip(place, rim, strict=True)], count.shape)
-    return Landscape(region.astype(np.int32).ravel(), at.astype(np.int64), prominence, threshold, resolvable)
-
-
-def _forward_steps(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Distance in a flat array to the neighbours, diagonal ones too, that come after a cell."""
-    reach = [np.arange(-1, 2) if n > 1 else np.zeros(1, np.int64) for n in shape]
-    steps = np.ravel(reach[0][:, None, None] * shape[1] * shape[2] + reach[1][:, None] * shape[2] + reach[2])
-    return np.asarray(steps[steps > 0])
-
-
-class Borders(NamedTuple):
-    """Pairs of neighbouring cells of different basins."""
-
-    a: Ints  # (m,) the one basin
-    b: Ints  # (m,) and the other
-    saddle: Floats  # (m,) the count in the lower of the two cells
-
-
-def _borders(count: Floats, basin: Ints, steps: NDArray[np.int64]) -> Borders:
-    room = len(count)
-    while True:
-        borders = Borders(np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room))
-        needed = find_borders(count, basin, steps, *borders)
-        if needed <= room:
-            return Borders(borders.a[:needed], borders.b[:needed], borders.saddle[:needed])
-        room = needed
-
-
-def _fall(
-    borders: Borders, height: Floats, floor: float, threshold: float
-) -> tuple[Ints, NDArray[np.int64], Floats, Borders]:
-    """Let every basin of less prominence than the threshold fall to the neighbour across its highest saddle.
-
-    No saddle counts as lower than the floor. A basin whose highest saddle leads to a higher peak has its prominence
-    there; the others wait until that neighbour has fallen. Returns the basin that each has become part of (-1 for
-    none), which basins are left, the prominence of each that fell, and the borders that are left.
-    """
-    left = np.arange(len(height))
-    part_of = np.arange(len(height))
-    prominence = np.zeros(len(height))
-    while True:
-        own, index = height[left], np.arange(len(left))
-        saddle, toward = np.zeros(len(left)), np.full(len(left), -1, np.int32)
-        highest_saddles(*borders, saddle, toward)
-        other = np.where(toward < 0, np.inf, own[toward])
-        rise = stabilise(own) - stabilise(np.maximum(saddle, floor))
-        falls = ((other > own) | ((other == own) & (toward < index))) & (rise < threshold)
-        if not falls.any():
-            return part_of.astype(np.int32), left, prominence, borders
-        prominence[left[falls]] = rise[falls]
-        # One more entry, for no basin at all; index -1 reads it.
-        target = np.append(np.where(falls, toward, index), -1)
-        while not np.array_equal(target, target[target]):
-            target = target[target]
-        number = np.append(np.cumsum(~falls) - 1, -1)[target].astype(np.int32)
-        part_of = number[part_of]
-        left = left[~falls]
-        a, b = number[borders.a], number[borders.b]
-        between = a != b
-        borders = Borders(a[between], b[between], borders.saddle[between])
+    region, peak, prominence = np.empty(count.size, np.int32), np.empty(count.size, np.int64), np.empty(count.size)
+    n_regions = flood(count, EMPTY, row_floor(int(np.count_nonzero(sigma))), threshold, region, peak, prominence)
+    return Landscape(region, peak[:n_regions].copy(), prominence[:n_regions].copy(), threshold, resolvable)
 
 
 @kernel
@@ -186,7 +112,7 @@ def smooth(
 
 @kernel
 def climb(
-    count,  # (cells,) IN, with empty cells all around
+    ground,  # (cells,) IN, with empty cells all around
     steps,  # (neighbours,) IN: distance to each neighbour
     empty,
     basin,  # (cells,) OUT: number of the peak that a cell climbs to, -1 on empty ground
@@ -195,19 +121,19 @@ def climb(
     """Send every cell up its steepest neighbour until a peak, and number the peaks; returns how many there are."""
     up = basin
     n_peaks = 0
-    for c in range(len(count)):
-        if count[c] < empty:
+    for c in range(len(ground)):
+        if ground[c] < empty:
             up[c] = -1
             continue
         best = c
         for step in steps:
             other = c + step
             # Of equal cells the first: a plateau has one peak as far as neighbours reach.
-            if count[other] > count[best] or (count[other] == count[best] and other < best):
+            if ground[other] > ground[best] or (ground[other] == ground[best] and other < best):
                 best = other
         up[c] = best
     # Follow the pointers; a cell that has been passed points at its peak, so every path is walked about once.
-    for c in range(len(count)):
+    for c in range(len(ground)):
         top = c
         while up[top] >= 0 and up[top] != top:
             top = up[top]
@@ -219,10 +145,10 @@ def climb(
         if up[c] == c:
             peak[n_peaks] = c
             n_peaks += 1
-    number = np.empty(len(count), np.int32)
+    number = np.empty(len(ground), np.int32)
     for p in range(n_peaks):
         number[peak[p]] = p
-    for c in range(len(count)):
+    for c in range(len(ground)):
         if up[c] >= 0:
             basin[c] = number[up[c]]
     return n_peaks
@@ -230,7 +156,7 @@ def climb(
 
 @kernel
 def find_borders(
-    count,  # (cells,) IN, with empty cells all around
+    ground,  # (cells,) IN, with empty cells all around
     basin,  # (cells,) IN
     steps,  # (half the neighbours,) IN: distance to each that comes after a cell
     a,  # (room,) OUT
@@ -242,7 +168,7 @@ def find_borders(
     A saddle between two neighbouring cells lies as high as the lower of them.
     """
     found = 0
-    for c in range(len(count)):
+    for c in range(len(ground)):
         own = basin[c]
         if own < 0:
             continue
@@ -252,25 +178,142 @@ def find_borders(
                 if found < len(a):
                     a[found] = own
                     b[found] = other
-                    saddle[found] = min(count[c], count[c + step])
+                    saddle[found] = min(ground[c], ground[c + step])
                 found += 1
     return found
 
 
 @kernel
-def highest_saddles(
-    a,  # (m,) IN
-    b,  # (m,) IN
-    height,  # (m,) IN
-    saddle,  # (basins,) INOUT: the highest saddle to a neighbour, to begin with 0
-    toward,  # (basins,) INOUT: that neighbour, to begin with -1
+def fall(
+    a,  # (m,) INOUT: a basin at each border
+    b,  # (m,) INOUT: and the other
+    saddle,  # (m,) INOUT: the count at the border
+    n_borders,
+    height,  # (basins,) IN
+    floor,
+    threshold,
+    part_of,  # (basins,) OUT: the basin that each has become part of, by its new number, -1 for none
+    left,  # (basins,) OUT: which basins are left
+    prominence,  # (basins,) OUT: of each that fell
 ):
-    """Find the highest saddle of every basin, to the first of the neighbours where it leads to several."""
-    for m in range(len(a)):
-        s = height[m]
-        if s > saddle[a[m]] or (s == saddle[a[m]] and b[m] < toward[a[m]]):
-            saddle[a[m]] = s
-            toward[a[m]] = b[m]
-        if s > saddle[b[m]] or (s == saddle[b[m]] and a[m] < toward[b[m]]):
-            saddle[b[m]] = s
-            toward[b[m]] = a[m]
+    """Let every basin of less prominence than the threshold fall to the neighbour across its highest saddle.
+
+    No saddle counts as lower than the floor. A basin whose highest saddle leads to a higher peak has its prominence
+    there; the others wait until that neighbour has fallen. Returns how many basins and borders are left.
+    """
+    n = len(height)
+    highest, toward, target, number = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    for i in range(n):
+        left[i] = i
+        part_of[i] = i
+    while True:
+        for i in range(n):
+            highest[i] = 0.0
+            toward[i] = -1
+        # Of several neighbours across equal saddles the first.
+        for m in range(n_borders):
+            i, j, s = a[m], b[m], saddle[m]
+            if s > highest[i] or (s == highest[i] and j < toward[i]):
+                highest[i] = s
+                toward[i] = j
+            if s > highest[j] or (s == highest[j] and i < toward[j]):
+                highest[j] = s
+                toward[j] = i
+        falling = 0
+        for i in range(n):
+            own, over = height[left[i]], toward[i]
+            target[i] = i
+            higher = over < 0 or height[left[over]] > own or (height[left[over]] == own and over < i)
+            rise = 2.0 * np.sqrt(own + 0.375) - 2.0 * np.sqrt(max(highest[i], floor) + 0.375)
+            if higher and rise < threshold:
+                prominence[left[i]] = rise
+                target[i] = over
+                falling += 1
+        if falling == 0:
+            return n, n_borders
+        kept = 0
+        for i in range(n):
+            number[i] = kept
+            if target[i] == i:
+                left[kept] = left[i]
+                kept += 1
+        for i in range(n):
+            top = i
+            while top >= 0 and target[top] != top:
+                top = target[top]
+            target[i] = top
+        for p in range(len(part_of)):
+            if part_of[p] >= 0:
+                top = target[part_of[p]]
+                part_of[p] = number[top] if top >= 0 else -1
+        between = 0
+        for m in range(n_borders):
+            i, j = number[target[a[m]]], number[target[b[m]]]
+            if i != j:
+                a[between] = i
+                b[between] = j
+                saddle[between] = saddle[m]
+                between += 1
+        n, n_borders = kept, between
+
+
+@kernel
+def flood(
+    count,  # (n0, n1, n2) IN
+    empty,
+    floor,
+    threshold,
+    region,  # (cells,) OUT: index of the region of each cell, -1 where there is none
+    peak,  # (cells,) OUT: cell of the peak of each region
+    prominence,  # (cells,) OUT: of each region
+):
+    """Find the regions that stand out by the threshold; returns how many there are."""
+    n0, n1, n2 = count.shape
+    # Empty ground all around, so that every cell has all its neighbours.
+    r0, r1, r2 = int(n0 > 1), int(n1 > 1), int(n2 > 1)
+    width1, width2 = n1 + 2 * r1, n2 + 2 * r2
+    ground = np.zeros((n0 + 2 * r0) * width1 * width2)
+    for i in range(n0):
+        for j in range(n1):
+            first = ((i + r0) * width1 + j + r1) * width2 + r2
+            for k in range(n2):
+                ground[first + k] = count[i, j, k]
+    # Distances to the neighbours, diagonal ones too: those that come before a cell, then those that come after it.
+    steps = np.empty(27, np.int64)
+    n_steps = 0
+    for d0 in range(-r0, r0 + 1):
+        for d1 in range(-r1, r1 + 1):
+            for d2 in range(-r2, r2 + 1):
+                step = (d0 * width1 + d1) * width2 + d2
+                if step != 0:
+                    steps[n_steps] = step
+                    n_steps += 1
+    basin = np.empty(len(ground), np.int32)
+    top = np.empty(len(ground), np.int64)
+    n_basins = climb(ground, steps[:n_steps], empty, basin, top)
+    height = np.empty(n_basins)
+    for p in range(n_basins):
+        height[p] = ground[top[p]]
+    room = len(ground)
+    a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
+    n_borders = find_borders(ground, basin, steps[n_steps // 2 : n_steps], a, b, saddle)
+    if n_borders > room:
+        a, b, saddle = np.empty(n_borders, np.int32), np.empty(n_borders, np.int32), np.empty(n_borders)
+        find_borders(ground, basin, steps[n_steps // 2 : n_steps], a, b, saddle)
+    part_of, left, rise = np.empty(n_basins, np.int32), np.empty(n_basins, np.int32), np.empty(n_basins)
+    n_regions, n_borders = fall(a, b, saddle, n_borders, height, floor, threshold, part_of, left, rise)
+    of_regions = np.empty(n_regions)
+    for r in range(n_regions):
+        of_regions[r] = height[left[r]]
+        c = top[left[r]]
+        i, j, k = c // (width1 * width2), c // width2 % width1, c % width2
+        peak[r] = ((i - r0) * n1 + j - r1) * n2 + k - r2
+    rest = np.empty(n_regions, np.int32)
+    fall(a, b, saddle, n_borders, of_regions, floor, np.inf, np.empty(n_regions, np.int32), rest, prominence)
+    for i in range(n0):
+        for j in range(n1):
+            first = ((i + r0) * width1 + j + r1) * width2 + r2
+            for k in range(n2):
+                own = basin[first + k]
+                region[(i * n1 + j) * n2 + k] = part_of[own] if own >= 0 else -1
+    return n_regions
