@@ -29,7 +29,7 @@ def dip(mass):
 
 def halves_of(points, weights):
     cut = np.full((2, 3), np.nan)
-    return best_halves(points, weights, cut), cut
+    return best_halves(points, weights, 0, len(points), 1, cut), cut
 
 
 def placed(line):
@@ -128,7 +128,7 @@ def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
     place = data.draw(arrays(np.float64, (n, 3), elements=st.integers(-8, 8).map(float)))
     weights = data.draw(arrays(np.float64, n, elements=st.sampled_from([0.5, 1.0, 2.0])))
     counts = np.full(16, np.nan)
-    found = dip_along(place, weights, 0, n, 0, line, counts, np.empty(17))
+    found = dip_along(place, weights, 0, n, 1, 0, line, counts, np.empty(17))
     along = place @ line
     if np.ptp(along) == 0:
         assert found == 0
@@ -144,9 +144,9 @@ def test_steepest_line_parts_the_modes():
     part = rng.normal(size=(rows(200, 150), 3))
     part[::2, 1] += 9
     lines = np.concatenate([np.eye(3), [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert steepest(part, np.ones(len(part)), lines) == 1
-    assert steepest(part, np.ones(len(part)), lines[[4, 2]]) == 1
-    assert steepest(np.zeros((3, 3)), np.ones(3), lines) == 0
+    assert steepest(part, np.ones(len(part)), 0, len(part), 1, lines) == 1
+    assert steepest(part, np.ones(len(part)), 0, len(part), 1, lines[[4, 2]]) == 1
+    assert steepest(np.zeros((3, 3)), np.ones(3), 0, 3, 1, lines) == 0
 
 
 def test_dips_along_features_are_those_of_each_column():
@@ -158,7 +158,18 @@ def test_dips_along_features_are_those_of_each_column():
     dips_along_features(table, weights, n // 3, n, dips, counts)
     for f in range(4):
         own = np.empty(512)
-        alone = dip_along(table[n // 3 :], weights[n // 3 :], 0, n - n // 3, f, np.empty(0), own, np.empty(513))
+        alone = dip_along(table[n // 3 :], weights[n // 3 :], 0, n - n // 3, 1, f, np.empty(0), own, np.empty(513))
         assert dips[f] == pytest.approx(alone)
         assert np.array_equal(counts[f], own)
     assert dips.argmax() == 2
+
+
+def test_every_so_many_points_are_looked_at_as_if_alone():
+    rng = np.random.default_rng(3)
+    place, weights = rng.normal(size=(40, 3)), rng.integers(1, 4, 40).astype(float)
+    some = slice(5, 33, 4)
+    lines = rng.normal(size=(5, 3))
+    cut, alone = np.empty((2, 2, 3))
+    assert best_halves(place, weights, 5, 33, 4, cut) == best_halves(place[some], weights[some], 0, 7, 1, alone)
+    assert np.array_equal(cut, alone)
+    assert steepest(place, weights, 5, 33, 4, lines) == steepest(place[some], weights[some], 0, 7, 1, lines)

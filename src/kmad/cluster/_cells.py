@@ -53,26 +53,20 @@ def padded(points: NDArray[Any]) -> Floats:
 
 def occupied(grid: Grid) -> Cells:
     frame = grid.frame
-    side = np.where(frame.extended, BLOCK_SIDE[int(frame.extended.sum())], 1)
-    flat = np.flatnonzero(grid.mass > 0)
-    index = np.stack(np.unravel_index(flat, frame.shape), axis=1)
-    block = np.ravel_multi_index(tuple((index // side).T), tuple(np.array(frame.shape) // side + 1))
-    order = np.argsort(block.astype(np.int32), kind="stable")
-    flat, index, block = flat[order], index[order], block[order]
-    starts = np.flatnonzero(np.diff(block, prepend=-1))
-    width = np.ones(3)
-    width[: len(side)] = frame.width
-    block_width = width.copy()
-    block_width[: len(side)] *= side
+    one = (1,) * (3 - len(frame.shape))
+    shape = np.array(frame.shape + one)
+    side = np.where(shape > 1, BLOCK_SIDE[int(frame.extended.sum())], 1)
+    width = np.append(frame.width, one)
+    n_blocks = int(np.prod(-(-shape // side)))
+    flat, index = np.empty(frame.n_cells, np.int64), np.empty((frame.n_cells, 3), np.int64)
+    start, corner = np.empty(n_blocks + 1, np.int64), np.empty((n_blocks, 3), np.int64)
+    n, b = list_cells(grid.mass.reshape(shape), side, flat, index, start, corner)
+    flat, index, corner = flat[:n].copy(), index[:n], corner[:b]
+    middle, block_middle = (index + 0.5) * width, (corner + 0.5 * side) * width
+    # Padded axes have no extent.
+    middle[:, len(frame.shape) :] = block_middle[:, len(frame.shape) :] = 0.0
     return Cells(
-        flat,
-        padded((index + 0.5) * frame.width),
-        width,
-        grid.mass[flat],
-        padded(grid.sums[flat]),
-        np.append(starts, len(flat)),
-        padded((index[starts] // side + 0.5) * side * frame.width),
-        block_width,
+        flat, middle, width, grid.mass[flat], padded(grid.sums[flat]), start[: b + 1].copy(), block_middle, side * width
     )
 
 
@@ -183,6 +177,38 @@ def _label(
     of_cell = np.empty(n_cells, np.int32)
     of_cell[cells.flat] = label
     threads.map(lambda start, stop: label_rows(X, of_cell, centers, start, stop, cell), row_chunks(len(X)))
+
+
+@kernel
+def list_cells(
+    mass,  # (n0, n1, n2) IN
+    side,  # (3,) IN: cells along a block
+    flat,  # (n0 * n1 * n2,) OUT: index of each occupied cell
+    index,  # (n0 * n1 * n2, 3) OUT: the same along each axis
+    start,  # (blocks + 1,) OUT: first cell of each occupied block
+    corner,  # (blocks, 3) OUT: its first index along each axis
+):
+    """List the occupied cells block by block; returns how many cells and blocks there are."""
+    n0, n1, n2 = mass.shape
+    s0, s1, s2 = side[0], side[1], side[2]
+    n, n_blocks = 0, 0
+    for b0 in range(0, n0, s0):
+        for b1 in range(0, n1, s1):
+            for b2 in range(0, n2, s2):
+                first = n
+                for i in range(b0, min(b0 + s0, n0)):
+                    for j in range(b1, min(b1 + s1, n1)):
+                        for k in range(b2, min(b2 + s2, n2)):
+                            if mass[i, j, k] > 0.0:
+                                flat[n] = (i * n1 + j) * n2 + k
+                                index[n, 0], index[n, 1], index[n, 2] = i, j, k
+                                n += 1
+                if n > first:
+                    start[n_blocks] = first
+                    corner[n_blocks, 0], corner[n_blocks, 1], corner[n_blocks, 2] = b0, b1, b2
+                    n_blocks += 1
+    start[n_blocks] = n
+    return n, n_blocks
 
 
 @kernel

@@ -88,14 +88,17 @@ def dip_of_curve(
 def best_halves(
     place,  # (m, 3) IN
     weights,  # (m,) IN
+    start,
+    stop,
+    every,
     cut,  # (2, 3) OUT: means of the two halves
 ):
-    """Two-means of the points, the best of a start along each axis; returns the fall in inertia.
+    """Two-means of every so many points, the best of a start along each axis; returns the fall in inertia.
 
     All in single numbers: expressions of arrays of three would cost seconds to compile.
     """
     mass, all0, all1, all2 = 0.0, 0.0, 0.0, 0.0
-    for i in range(len(place)):
+    for i in range(start, stop, every):
         mass += weights[i]
         all0 += weights[i] * place[i, 0]
         all1 += weights[i] * place[i, 1]
@@ -107,7 +110,7 @@ def best_halves(
         before, before0, before1, before2 = -1.0, 0.0, 0.0, 0.0
         for _ in range(MAX_HALVINGS):
             up, up0, up1, up2 = 0.0, 0.0, 0.0, 0.0
-            for i in range(len(place)):
+            for i in range(start, stop, every):
                 along = place[i, 0] * step0 + place[i, 1] * step1 + place[i, 2] * step2
                 # No branch: which side a point lies on cannot be predicted.
                 w = weights[i] if along > middle else 0.0
@@ -139,15 +142,16 @@ def dip_along(
     weights,  # (m,) IN
     start,
     stop,
+    every,
     feature,
     line,  # (3,) IN: the line to look along, or empty for that of the feature
     counts,  # (bins,) OUT: mass of the points at equal steps along it
     curve,  # (bins + 1,) scratch
 ):
-    """The dip of the points start to stop along a line, times the square root of their mass."""
+    """The dip of every so many of the points start to stop along a line, times the square root of their mass."""
     n_bins = len(counts)
     low, high, mass = np.inf, -np.inf, 0.0
-    for i in range(start, stop):
+    for i in range(start, stop, every):
         at = place[i, feature]
         if len(line):
             at = place[i, 0] * line[0] + place[i, 1] * line[1] + place[i, 2] * line[2]
@@ -158,7 +162,7 @@ def dip_along(
     if not high > low:
         return 0.0
     scale = n_bins / (high - low)
-    for i in range(start, stop):
+    for i in range(start, stop, every):
         at = place[i, feature]
         if len(line):
             at = place[i, 0] * line[0] + place[i, 1] * line[1] + place[i, 2] * line[2]
@@ -173,13 +177,16 @@ def dip_along(
 def steepest(
     place,  # (m, 3) IN
     weights,  # (m,) IN
+    start,
+    stop,
+    every,
     lines,  # (l, 3) IN
 ):
-    """Which of the lines has the largest dip, by wide bins."""
+    """Along which of the lines every so many points have the largest dip, by wide bins."""
     counts, curve = np.empty(WIDE_BINS), np.empty(WIDE_BINS + 1)
     best, largest = 0, -1.0
     for line in range(len(lines)):
-        dip = dip_along(place, weights, 0, len(place), 0, lines[line], counts, curve)
+        dip = dip_along(place, weights, start, stop, every, 0, lines[line], counts, curve)
         if dip > largest:
             best, largest = line, dip
     return best
@@ -197,4 +204,4 @@ def dips_along_features(
     """Try the points start to stop along every feature."""
     curve, line = np.empty(counts.shape[1] + 1), np.empty(0)
     for f in range(rows.shape[1]):
-        dips[f] = dip_along(rows, weights, start, stop, f, line, counts[f], curve)
+        dips[f] = dip_along(rows, weights, start, stop, 1, f, line, counts[f], curve)

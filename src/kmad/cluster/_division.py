@@ -128,7 +128,7 @@ def halve(rows: Floats, weights: Floats) -> Division | None:
     """Two-means of the rows along their principal axes; None where all rows are equal."""
     place = _place(rows, weights)
     cut = np.empty((2, 3))
-    if not best_halves(place, weights, cut) > 0:
+    if not best_halves(place, weights, 0, len(place), 1, cut) > 0:
         return None
     return _cut(rows, weights, ((place - cut.mean(axis=0)) @ (cut[1] - cut[0]) > 0))
 
@@ -138,7 +138,7 @@ def _place(rows: Floats, weights: Floats) -> Floats:
 
     Beyond the third axis lies what the two means of a small cluster would take for a direction.
     """
-    offset = frozen(rows - np.average(rows, axis=0, weights=weights))
+    offset = frozen(rows - np.einsum("i,ij->j", weights, rows) / weights.sum())
     if rows.shape[1] > N_AXES:
         with Threads(1) as thread:
             axes = leading_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))
@@ -192,14 +192,13 @@ def divide_clusters(
             smooth[inside] = dither(sample.rows[inside], ties)
         place[inside] = _place(smooth[inside], sample.weights[inside])
         every = -(-(stop - start) // LINE_ROWS)
-        few, weights = place[inside][::every].copy(), sample.weights[inside][::every].copy()
         cut = np.empty((2, 3))
-        if best_halves(few, weights, cut) > 0:
-            many = _directions(few, weights)
-            lines[j] = cut[1] - cut[0], many[steepest(few, weights, many)]
+        if best_halves(place, sample.weights, start, stop, every, cut) > 0:
+            many = _directions(place[inside][::every], sample.weights[inside][::every])
+            lines[j] = cut[1] - cut[0], many[steepest(place, sample.weights, start, stop, every, many)]
             curve = np.empty(N_BINS + 1)
             for m in range(2):
-                dips[j, m] = dip_along(place, sample.weights, start, stop, 0, lines[j, m], counts[j, m], curve)
+                dips[j, m] = dip_along(place, sample.weights, start, stop, 1, 0, lines[j, m], counts[j, m], curve)
 
     threads.map(try_lines, [(j, j + 1) for j in full])
     # Lines that lie close together are hardly more than one: they are worth as many as there are axes.

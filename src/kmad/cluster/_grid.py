@@ -126,9 +126,8 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
         kernel_of(X, weights, start, stop, origin, inverse, shape, cell, table)
         return table
 
-    tables = threads.map(bin_chunk, row_chunks(len(X), MAX_TABLES))
-    total = tables[0]
-    for table in tables[1:]:
+    total, *others = threads.map(bin_chunk, row_chunks(len(X), MAX_TABLES))
+    for table in others:
         total += table
     return Grid(frame, total[:, 0].copy(), total[:, 1:] * frame.width)
 
