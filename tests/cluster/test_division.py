@@ -77,6 +77,23 @@ def test_sample_of_counts_is_that_of_repeated_rows(data, n, most):
     assert all(np.array_equal(*pair) for pair in zip(counted, repeated, strict=True))
 
 
+def test_sample_of_known_numbers_is_even_whatever_the_order():
+    n, most = rows(60_000, 6_000), rows(1000, 100)
+    # A period that a stride would share.
+    labels = (np.arange(n) % 60 < 20).astype(np.int32)
+    X = np.arange(n, dtype=float)[:, None]
+    sample = sampled(X, NO_WEIGHTS, labels, np.ones(2, bool), most, n_rows=np.bincount(labels).astype(float))
+    for j in range(2):
+        part, mass = sample.part(j)
+        assert 0.8 * most <= len(part) <= most
+        assert (labels[part[:, 0].astype(int)] == j).all()
+        assert (np.diff(part[:, 0]) > 0).all()
+        assert (mass == 1).all()
+        phases = np.bincount((part[:, 0] % 60).astype(int), minlength=60)
+        assert np.count_nonzero(phases) > 15
+        assert np.histogram(part, 4, (0, n))[0] == pytest.approx(len(part) / 4, rel=0.2)
+
+
 def test_sample_does_not_depend_on_the_threads(monkeypatch):
     monkeypatch.setattr(_threads, "CHUNK_ROWS", 100)
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from kmad.cluster._valley import deepest_valleys
 
 # Rows of a cluster that are looked at, evenly over them: their dip is known to a hundredth.
 SAMPLE_ROWS = 1 << 12
-# By so much fewer rows are passed than would make as many: by chance they might be some more, and then only a half.
+# So many fewer rows are looked at than would make as many: by chance they might be some more, and only half be taken.
 SPARE = 1.05
 # Rows of these by which a line is chosen.
 LINE_ROWS = 1 << 10
@@ -39,6 +39,8 @@ VALLEY_SHARE = 0.01
 LINES_AT_ONCE = 1 << 8
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
+# An odd number whose multiples look random in their upper bits (the golden ratio's, D. E. Knuth, 6.4).
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Sample(NamedTuple):
@@ -86,20 +88,18 @@ def sample_clusters(
     """At most so many rows of each cluster that is wanted, and none of the others.
 
     Weights that are counts are repeated rows, and the sample is one of those: each of its rows weighs one. Where the
-    number of rows of each cluster is known, most rows are not even passed.
+    number of rows of each cluster is known, most rows are not even looked at.
     """
-    if n_rows is not None and wanted.any():
-        stride = int(np.ceil(SPARE * n_rows[wanted].min() / most))
-        if stride > 1:
-            at = _one_of_each(len(X), stride)
-            weights = weights[at] if len(weights) else weights
-            return sample_clusters(frozen(X[at]), frozen(weights), frozen(labels[at]), wanted, threads, most)
     repeats = weights if counts else np.empty(0)
-    chunks = row_chunks(len(X))
+    every = 1
+    if n_rows is not None and wanted.any():
+        every = max(1, int(np.ceil(SPARE * n_rows[wanted].min() / most)))
+    chunks = [(start // every, stop // every) for start, stop in row_chunks(len(X))]
 
     def count(start: int, stop: int) -> Floats:
         found = np.zeros(len(wanted))
-        count_labels(labels, repeats, start, stop, found)
+        with np.errstate(over="ignore"):
+            count_labels(labels, repeats, every, start, stop, found)
         return found
 
     seen = np.cumsum([np.zeros(len(wanted)), *threads.map(count, chunks)], axis=0)
@@ -112,16 +112,11 @@ def sample_clusters(
     def take(start: int, stop: int) -> None:
         at = starts[:-1] + taken[before[start]]
         wait = taken[before[start]] * stride - seen[before[start]]
-        take_every(X, weights, labels, repeats, stride, start, stop, wait, at, rows, mass)
+        with np.errstate(over="ignore"):
+            take_every(X, weights, labels, repeats, every, stride, start, stop, wait, at, rows, mass)
 
     threads.map(take, chunks)
     return Sample(rows, frozen(mass), starts)
-
-
-def _one_of_each(n_rows: int, stride: int) -> NDArray[np.int64]:
-    """A row of every so many, not always the same one: rows in a repeating order would show only a part of it."""
-    at = np.arange(n_rows // stride) * stride
-    return np.asarray(at + np.random.default_rng(0).integers(stride, size=len(at)))
 
 
 def halve(rows: Floats, weights: Floats) -> Division | None:
@@ -288,16 +283,25 @@ def _cut(rows: Floats, weights: Floats, upper: NDArray[np.bool_]) -> Division | 
 
 
 @kernel
+def one_of(block, every):
+    """A row among every so many, not always the same: of rows in a repeating order one would see only a part."""
+    image = np.uint64(block) * GOLDEN >> np.uint64(32)
+    return block * every + np.int64(image % np.uint64(every))
+
+
+@kernel
 def count_labels(
     labels,  # (n,) IN
     repeats,  # (n,) or (0,) IN: how many rows each one is
+    every,
     start,
     stop,
     count,  # (k,) INOUT
 ):
-    """Count the rows start to stop of every cluster."""
+    """Count, by cluster, one row of every so many, these being numbered from start to stop."""
     repeated = len(repeats) > 0
-    for i in range(start, stop):
+    for block in range(start, stop):
+        i = one_of(block, every)
         count[labels[i]] += repeats[i] if repeated else 1.0
 
 
@@ -307,6 +311,7 @@ def take_every(
     weights,  # (n,) or (0,) IN
     labels,  # (n,) IN
     repeats,  # (n,) or (0,) IN: how many rows each one is
+    every,
     stride,  # (k,) IN: every how many rows of a cluster one is taken, 0 for none
     start,
     stop,
@@ -315,9 +320,10 @@ def take_every(
     rows,  # (m, d) OUT
     mass,  # (m,) INOUT: the weights of rows that are not repeated
 ):
-    """Take every stride-th row of every cluster from start to stop."""
+    """Take every stride-th of the rows of every cluster that `count_labels` counts."""
     repeated, weighted = len(repeats) > 0, len(weights) > 0
-    for i in range(start, stop):
+    for block in range(start, stop):
+        i = one_of(block, every)
         j = labels[i]
         if stride[j] == 0.0:
             continue
