@@ -193,6 +193,65 @@ def steepest(
 
 
 @kernel
+def halve_each(
+    place,  # (m, 3) IN: the points of each cluster less their mean
+    weights,  # (m,) IN
+    starts,  # (k + 1,) IN
+    fewest,
+    most,
+    first,
+    last,
+    lines,  # (k, 2, 3) OUT: the first one joins the means of the two halves of each cluster from first to last
+    scatter,  # (k, 3, 3) OUT: products of the coordinates, weighted and summed, as parts of that of the largest with
+    # itself; 0 for a cluster that has no halves
+):
+    """Halve clusters of at least `fewest` points by about `most` of their points."""
+    cut = np.empty((2, 3))
+    for j in range(first, last):
+        start, stop = starts[j], starts[j + 1]
+        every = max(1, -(-(stop - start) // most))
+        if stop - start < fewest or not best_halves(place, weights, start, stop, every, cut) > 0.0:
+            continue
+        for f in range(3):
+            lines[j, 0, f] = cut[1, f] - cut[0, f]
+        largest = 0.0
+        for i in range(start, stop, every):
+            for f in range(3):
+                largest = max(largest, abs(place[i, f]))
+        for i in range(start, stop, every):
+            for f in range(3):
+                for g in range(3):
+                    scatter[j, f, g] += weights[i] * ((place[i, f] / largest) * (place[i, g] / largest))
+
+
+@kernel
+def look_each(
+    place,  # (m, 3) IN: the points of each cluster
+    weights,  # (m,) IN
+    starts,  # (k + 1,) IN
+    most,
+    many,  # (k, l, 3) IN: lines
+    n_many,  # (k,) IN: how many of them to try, 0 for a cluster that is left out
+    first,
+    last,
+    lines,  # (k, 2, 3) INOUT: one line and, on return, the best of the many
+    dips,  # (k, 2) OUT
+    counts,  # (k, 2, bins) OUT
+):
+    """Look along two lines of every cluster from first to last, of which one is chosen by about `most` points."""
+    curve = np.empty(counts.shape[2] + 1)
+    for j in range(first, last):
+        if n_many[j] == 0:
+            continue
+        start, stop = starts[j], starts[j + 1]
+        best = steepest(place, weights, start, stop, max(1, -(-(stop - start) // most)), many[j, : n_many[j]])
+        for f in range(3):
+            lines[j, 1, f] = many[j, best, f]
+        for m in range(2):
+            dips[j, m] = dip_along(place, weights, start, stop, 1, 0, lines[j, m], counts[j, m], curve)
+
+
+@kernel
 def dips_along_features(
     rows,  # (m, d) IN
     weights,  # (m,) IN

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad._threads import Threads, row_chunks
+from kmad._threads import MAX_CHUNKS, Threads, row_chunks
 from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
-from kmad.cluster._dip import N_BINS, best_halves, dip_along, dips_along_features, steepest
+from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, halve_each, look_each
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._ties import Ties, dither
 from kmad.cluster._valley import deepest_valleys
@@ -175,27 +175,31 @@ def divide_clusters(
     """
     n_clusters, d = len(sample.starts) - 1, sample.rows.shape[1]
     smooth, place = sample.rows, np.empty((len(sample.rows), 3))
-    if any(tied is not None for tied in ties):
+    tied = any(column is not None for column in ties)
+    if tied:
         smooth = smooth.copy()
     full = np.flatnonzero(np.diff(sample.starts) >= MIN_ROWS).tolist()
-    lines, dips, counts = np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, 2)), np.zeros((n_clusters, 2, N_BINS))
+    lines, scatter = np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, 3, 3))
+    dips, counts = np.zeros((n_clusters, 2)), np.zeros((n_clusters, 2, N_BINS))
 
-    def try_lines(j: int, _: int) -> None:
-        start, stop = sample.starts[j], sample.starts[j + 1]
-        inside = slice(start, stop)
-        if smooth is not sample.rows:
-            smooth[inside] = dither(sample.rows[inside], ties)
-        place[inside] = _place(smooth[inside], sample.weights[inside])
-        every = -(-(stop - start) // LINE_ROWS)
-        cut = np.empty((2, 3))
-        if best_halves(place, sample.weights, start, stop, every, cut) > 0:
-            many = _directions(place[inside][::every], sample.weights[inside][::every])
-            lines[j] = cut[1] - cut[0], many[steepest(place, sample.weights, start, stop, every, many)]
-            curve = np.empty(N_BINS + 1)
-            for m in range(2):
-                dips[j, m] = dip_along(place, sample.weights, start, stop, 1, 0, lines[j, m], counts[j, m], curve)
+    def place_rows(first: int, last: int) -> None:
+        for j in range(first, last):
+            inside = slice(sample.starts[j], sample.starts[j + 1])
+            if inside.stop - inside.start < MIN_ROWS:
+                continue
+            if tied:
+                smooth[inside] = dither(sample.rows[inside], ties)
+            place[inside] = _place(smooth[inside], sample.weights[inside])
+        halve_each(place, sample.weights, sample.starts, MIN_ROWS, LINE_ROWS, first, last, lines, scatter)
 
-    threads.map(try_lines, [(j, j + 1) for j in full])
+    def try_lines(first: int, last: int) -> None:
+        look_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, lines, dips, counts)
+
+    at_once = max(1, n_clusters // MAX_CHUNKS)
+    parts = [(first, min(first + at_once, n_clusters)) for first in range(0, n_clusters, at_once)]
+    threads.map(place_rows, parts)
+    many, n_many = _directions(scatter)
+    threads.map(try_lines, parts)
     # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
     of_lines = _modes(
         dips.ravel(), counts.reshape(-1, N_BINS), significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
@@ -206,27 +210,35 @@ def divide_clusters(
         inside = slice(sample.starts[j], sample.starts[j + 1])
         modes = of_lines.take(slice(2 * j, 2 * j + 2))
         m = int(np.argmax(modes.margin))
-        along = place[inside] @ lines[j, m]
+        points, line = place, lines[j, m]
         if d > N_AXES:
             f = int(np.argmax(of_features[j].margin))
             if of_features[j].margin[f] > modes.margin[m]:
-                modes, m, along = of_features[j], f, smooth[inside, f]
+                modes, m, points, line = of_features[j], f, smooth, np.eye(d)[f]
         if modes.margin[m] <= 0:
             continue
+        along = points[inside] @ line
         division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
         finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
         found |= {} if division is None else {j: Finding(division, *finding)}
     return found
 
 
-def _directions(place: Floats, weights: Floats) -> Floats:
-    """Lines (l, 3) spread evenly over the directions in which the points (m, 3) extend, each as far as any other."""
-    largest = np.abs(place).max()
-    unit = place / largest
-    value, axes = np.linalg.eigh((unit * weights[:, None]).T @ unit)
-    extended = value * NARROWEST**2 > value[-1]
-    whitening = axes[:, extended] / np.sqrt(value[extended]) / largest
-    return np.asarray(DIRECTIONS[int(extended.sum())] @ whitening.T)
+def _directions(scatter: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Lines (k, l, 3) spread evenly over the directions in which points of this scatter (k, 3, 3) extend.
+
+    Along each of them the points extend as far. The second array says how many lines (k,) there are.
+    """
+    lines, n_lines = np.zeros((len(scatter), len(SPHERE), 3)), np.zeros(len(scatter), np.int64)
+    value, axes = np.linalg.eigh(scatter)
+    n_extended = np.count_nonzero((value * NARROWEST**2 > value[:, -1:]) & (value > 0), axis=1)
+    for n, directions in DIRECTIONS.items():
+        which = n_extended == n
+        # The widest axes stand last.
+        whitening = axes[which, :, -n:] / np.sqrt(value[which, None, -n:])
+        lines[which, : len(directions)] = np.einsum("ln,kan->kla", directions, whitening)
+        n_lines[which] = len(directions)
+    return lines, n_lines
 
 
 def _along_features(
