@@ -259,7 +259,7 @@ def tail_of(rows: str, dips: Floats) -> Tail:
 def scaled_dip(values: Floats) -> float:
     """The square root of n times the dip, binned as it is where clusters are looked at again."""
     no_line, counts, curve = np.empty(0), np.empty(N_BINS), np.empty(N_BINS + 1)
-    return float(dip_along(values[:, None], np.ones(len(values)), 0, len(values), 1, 0, no_line, counts, curve))
+    return float(dip_along(values[:, None], np.ones(len(values)), 0, len(values), 1, 0, no_line, 0.0, counts, curve))
 
 
 def fit_tail(dips: Floats) -> tuple[float, float]:

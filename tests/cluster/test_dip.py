@@ -24,7 +24,7 @@ def curve_of(mass):
 
 
 def dip(mass):
-    return dip_of_curve(curve_of(mass))
+    return dip_of_curve(curve_of(mass), 0.0)
 
 
 def halves_of(points, weights):
@@ -128,7 +128,7 @@ def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
     place = data.draw(arrays(np.float64, (n, 3), elements=st.integers(-8, 8).map(float)))
     weights = data.draw(arrays(np.float64, n, elements=st.sampled_from([0.5, 1.0, 2.0])))
     counts = np.full(16, np.nan)
-    found = dip_along(place, weights, 0, n, 1, 0, line, counts, np.empty(17))
+    found = dip_along(place, weights, 0, n, 1, 0, line, 0.0, counts, np.empty(17))
     along = place @ line
     if np.ptp(along) == 0:
         assert found == 0
@@ -158,7 +158,7 @@ def test_dips_along_features_are_those_of_each_column():
     dips_along_features(table, weights, n // 3, n, dips, counts)
     for f in range(4):
         own = np.empty(512)
-        alone = dip_along(table[n // 3 :], weights[n // 3 :], 0, n - n // 3, 1, f, np.empty(0), own, np.empty(513))
+        alone = dip_along(table[n // 3 :], weights[n // 3 :], 0, n - n // 3, 1, f, np.empty(0), 0.0, own, np.empty(513))
         assert dips[f] == pytest.approx(alone)
         assert np.array_equal(counts[f], own)
     assert dips.argmax() == 2
@@ -173,3 +173,11 @@ def test_every_so_many_points_are_looked_at_as_if_alone():
     assert best_halves(place, weights, 5, 33, 4, cut) == best_halves(place[some], weights[some], 0, 7, 1, alone)
     assert np.array_equal(cut, alone)
     assert steepest(place, weights, 5, 33, 4, lines) == steepest(place[some], weights[some], 0, 7, 1, lines)
+
+
+@given(mass=MASSES, share=st.floats(0, 2))
+def test_dip_that_is_below_the_least_stays_below_it(mass, share):
+    exact = dip(mass)
+    least = share * exact
+    found = dip_of_curve(curve_of(mass), least)
+    assert found == exact if exact > least else found <= least

@@ -158,7 +158,7 @@ def test_critical_dip_is_seldom_reached_by_even_rows():
     samples, n = rows(1000, 30), rows(400, 100)
     weights, line, counts, curve = np.ones(n), np.empty(0), np.empty(512), np.empty(513)
     dips = np.array(
-        [dip_along(rng.uniform(size=(n, 1)), weights, 0, n, 1, 0, line, counts, curve) for _ in range(samples)]
+        [dip_along(rng.uniform(size=(n, 1)), weights, 0, n, 1, 0, line, 0.0, counts, curve) for _ in range(samples)]
     )
     for significance in (0.2, 0.05, 0.01):
         assert (dips > dip_critical(significance)).mean() <= significance + 3 * np.sqrt(significance / samples)

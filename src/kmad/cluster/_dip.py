@@ -7,7 +7,7 @@ from kmad._jit import kernel
 # Bins of a line.
 N_BINS = 1 << 9
 # Bins of a line that is one of many.
-WIDE_BINS = 1 << 7
+WIDE_BINS = 1 << 6
 # Steps of two-means, which only looks for a direction.
 MAX_HALVINGS = 16
 
@@ -36,8 +36,11 @@ def hull(
 @kernel
 def dip_of_curve(
     curve,  # (m,) IN: cumulative distribution at equal steps
+    least,
 ):
     """Shrink the interval that must hold the mode until nothing outside it deviates more than what lies within.
+
+    A dip below the least is not sought further: what is returned is below the least, too.
 
     J. A. Hartigan and P. M. Hartigan, The dip test of unimodality, Annals of Statistics 13, 1985.
     """
@@ -67,7 +70,7 @@ def dip_of_curve(
             gap = curve[c] - curve[a] - (curve[b] - curve[a]) * (c - a) / (b - a)
             if gap > widest:
                 widest, left, right = gap, a, c
-        if widest <= deviation:
+        if widest <= max(deviation, 2.0 * least):
             return 0.5 * deviation
         i = 0
         while minorant[i + 1] <= left:
@@ -145,10 +148,14 @@ def dip_along(
     every,
     feature,
     line,  # (3,) IN: the line to look along, or empty for that of the feature
+    least,
     counts,  # (bins,) OUT: mass of the points at equal steps along it
     curve,  # (bins + 1,) scratch
 ):
-    """The dip of every so many of the points start to stop along a line, times the square root of their mass."""
+    """The dip of every so many of the points start to stop along a line, times the square root of their mass.
+
+    Where it is below the least, a number below the least.
+    """
     n_bins = len(counts)
     low, high, mass = np.inf, -np.inf, 0.0
     for i in range(start, stop, every):
@@ -170,7 +177,7 @@ def dip_along(
     curve[0] = 0.0
     for b in range(n_bins):
         curve[b + 1] = curve[b] + counts[b] / mass
-    return np.sqrt(mass) * dip_of_curve(curve)
+    return np.sqrt(mass) * dip_of_curve(curve, least / np.sqrt(mass))
 
 
 @kernel
@@ -184,9 +191,9 @@ def steepest(
 ):
     """Along which of the lines every so many points have the largest dip, by wide bins."""
     counts, curve = np.empty(WIDE_BINS), np.empty(WIDE_BINS + 1)
-    best, largest = 0, -1.0
+    best, largest = 0, 0.0
     for line in range(len(lines)):
-        dip = dip_along(place, weights, start, stop, every, 0, lines[line], counts, curve)
+        dip = dip_along(place, weights, start, stop, every, 0, lines[line], largest, counts, curve)
         if dip > largest:
             best, largest = line, dip
     return best
@@ -248,7 +255,7 @@ def look_each(
         for f in range(3):
             lines[j, 1, f] = many[j, best, f]
         for m in range(2):
-            dips[j, m] = dip_along(place, weights, start, stop, 1, 0, lines[j, m], counts[j, m], curve)
+            dips[j, m] = dip_along(place, weights, start, stop, 1, 0, lines[j, m], 0.0, counts[j, m], curve)
 
 
 @kernel
@@ -263,4 +270,4 @@ def dips_along_features(
     """Try the points start to stop along every feature."""
     curve, line = np.empty(counts.shape[1] + 1), np.empty(0)
     for f in range(rows.shape[1]):
-        dips[f] = dip_along(rows, weights, start, stop, 1, f, line, counts[f], curve)
+        dips[f] = dip_along(rows, weights, start, stop, 1, f, line, 0.0, counts[f], curve)
