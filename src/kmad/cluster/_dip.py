@@ -200,6 +200,30 @@ def steepest(
 
 
 @kernel
+def center_each(
+    rows,  # (m, d <= 3) IN
+    weights,  # (m,) IN
+    starts,  # (k + 1,) IN
+    first,
+    last,
+    place,  # (m, 3) OUT: the rows of each cluster from first to last less their mean, and zeros
+):
+    """Move every cluster to its mean."""
+    d = rows.shape[1]
+    for j in range(first, last):
+        mass, s0, s1, s2 = 0.0, 0.0, 0.0, 0.0
+        for i in range(starts[j], starts[j + 1]):
+            mass += weights[i]
+            s0 += weights[i] * rows[i, 0]
+            s1 += weights[i] * rows[i, 1] if d > 1 else 0.0
+            s2 += weights[i] * rows[i, 2] if d > 2 else 0.0
+        for i in range(starts[j], starts[j + 1]):
+            place[i, 0] = rows[i, 0] - s0 / mass
+            place[i, 1] = rows[i, 1] - s1 / mass if d > 1 else 0.0
+            place[i, 2] = rows[i, 2] - s2 / mass if d > 2 else 0.0
+
+
+@kernel
 def halve_each(
     place,  # (m, 3) IN: the points of each cluster less their mean
     weights,  # (m,) IN

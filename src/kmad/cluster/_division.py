@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kmad._jit import frozen, kernel
 from kmad._threads import MAX_CHUNKS, Threads, row_chunks
 from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
-from kmad.cluster._dip import N_BINS, best_halves, dips_along_features, halve_each, look_each
+from kmad.cluster._dip import N_BINS, best_halves, center_each, dips_along_features, halve_each, look_each
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._ties import Ties, dither
 from kmad.cluster._valley import deepest_valleys
@@ -189,7 +189,10 @@ def divide_clusters(
                 continue
             if tied:
                 smooth[inside] = dither(sample.rows[inside], ties)
-            place[inside] = _place(smooth[inside], sample.weights[inside])
+            if d > N_AXES:
+                place[inside] = _place(smooth[inside], sample.weights[inside])
+        if d <= N_AXES:
+            center_each(smooth, sample.weights, sample.starts, first, last, place)
         halve_each(place, sample.weights, sample.starts, MIN_ROWS, LINE_ROWS, first, last, lines, scatter)
 
     def try_lines(first: int, last: int) -> None:

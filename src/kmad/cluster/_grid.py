@@ -1,5 +1,6 @@
 """A dyadic grid over at most three axes: mass and coordinate sums per cell."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,8 +53,10 @@ class Frame(NamedTuple):
     def locate(self, points: Floats) -> NDArray[np.int64]:
         """Flat index of the cells that hold the points (m, q), or of the cells nearest to them."""
         index = np.floor(points / self.width).astype(np.int64) - self.first
-        index = np.clip(index, 0, np.array(self.shape) - 1)
-        return np.asarray(np.ravel_multi_index(tuple(index.T), self.shape), np.int64)
+        flat = np.zeros(len(points), np.int64)
+        for f, n in enumerate(self.shape):
+            flat = flat * n + np.minimum(np.maximum(index[:, f], 0), n - 1)
+        return flat
 
 
 class Grid(NamedTuple):
@@ -66,29 +69,50 @@ def max_cells(n_axes: int, n_rows: int) -> int:
     return min(MAX_CELLS[n_axes], max(MIN_CELLS, CELLS_PER_ROW * n_rows))
 
 
+class _Side(NamedTuple):
+    """One axis of a frame that is being planned."""
+
+    low: float
+    high: float
+    finest: float  # the width must stay above it
+    width: float
+
+    @classmethod
+    def over(cls, low: float, high: float) -> "_Side":
+        # Below this the index of a cell, counted from zero, is no longer exact; less than the least has no inverse.
+        finest = max(max(abs(low), abs(high)) * 2.0**-48, LEAST_EXTENT)
+        mantissa, exponent = math.frexp(max(high - low, finest))
+        return cls(low, high, finest, math.ldexp(1.0, exponent - (mantissa == 0.5)))
+
+    @property
+    def n_cells(self) -> int:
+        # As rows are binned: the difference may round up to the next cell, and no row lies beyond the highest.
+        return int((self.high - math.floor(self.low / self.width) * self.width) / self.width) + 1
+
+    @property
+    def coarseness(self) -> float:
+        """The part of the extent that a cell is; 0 where it must not be halved."""
+        extended = self.high - self.low > LEAST_EXTENT
+        if extended and self.width / 2 > self.finest and 2 * self.n_cells <= MAX_CELLS_PER_AXIS:
+            return self.width / (self.high - self.low)
+        return 0.0
+
+    def halved(self) -> "_Side":
+        return self._replace(width=self.width / 2)
+
+
 def plan(low: Floats, high: Floats, max_cells: int) -> Frame:
     """The finest frame of at most `max_cells` cells over a box; an axis without extent gets one cell."""
-    extent = high - low
-    # Less than the least extent has no inverse.
-    spread = extent > LEAST_EXTENT
-    # Below this the index of a cell, counted from zero, is no longer exact.
-    finest = np.maximum(np.maximum(np.abs(low), np.abs(high)) * 2.0**-48, LEAST_EXTENT)
-    width = np.exp2(np.ceil(np.log2(np.maximum(extent, finest))))
-
-    def cells(width: Floats) -> NDArray[np.int64]:
-        # As rows are binned: the difference may round up to the next cell, and no row lies beyond the highest.
-        return ((high - np.floor(low / width) * width) / width).astype(np.int64) + 1
-
+    # Single numbers: arrays of two or three cost most of a small fit.
+    sides = [_Side.over(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
     while True:
-        shape = cells(width)
-        may_halve = spread & (width / 2 > finest) & (2 * shape <= MAX_CELLS_PER_AXIS)
-        coarseness = np.where(may_halve, width / np.where(spread, extent, 1.0), 0.0)
-        f = int(np.argmax(coarseness))
-        halved = width.copy()
-        halved[f] /= 2
-        if not may_halve[f] or np.prod(cells(halved)) > max_cells:
-            return Frame(np.floor(low / width).astype(np.int64), width, tuple(int(n) for n in shape))
-        width = halved
+        coarsest = max(sides, key=lambda side: side.coarseness)
+        finer = coarsest.halved()
+        others = math.prod(side.n_cells for side in sides if side is not coarsest)
+        if not coarsest.coarseness or others * finer.n_cells > max_cells:
+            width = np.array([side.width for side in sides])
+            return Frame(np.floor(low / width).astype(np.int64), width, tuple(side.n_cells for side in sides))
+        sides[sides.index(coarsest)] = finer
 
 
 class Extent(NamedTuple):

@@ -170,15 +170,16 @@ def _roots(scales: list[Scale]) -> list[Node]:
     for s, (frame, landscape) in enumerate(scales):
         within: list[list[Node]] = [[] for _ in landscape.peak]
         lone = []
-        for i, r in enumerate(landscape.region[frame.locate(place)]):
+        at = landscape.region[frame.locate(np.concatenate([place, undivided]))].tolist()
+        for i, r in enumerate(at[: len(place)]):
             if r >= 0:
                 within[r].append(roots[i])
             else:
                 lone.append(i)
         peaks = frame.middle(landscape.peak)
         # What holds regions that have joined others is another way to group them, and no region that comes up here.
-        known = np.bincount(landscape.region[frame.locate(undivided)] + 1, minlength=len(peaks) + 1)[1:] > 0
-        new = [r for r, parts in enumerate(within) if not parts and not known[r]]
+        known = set(at[len(place) :])
+        new = [r for r, parts in enumerate(within) if not parts and r not in known]
         if s and new:
             # What stood alone on the ground of a new region stands out as far as it does beside that.
             before = scales[s - 1]

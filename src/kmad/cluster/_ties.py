@@ -116,6 +116,8 @@ def few_distinct(X: NDArray[np.floating[Any]]) -> bool:
     n_features = X.shape[1]
     few = max(3, n_features + 1)
     sample = X[:: -(-len(X) // SAMPLE_ROWS)]
-    if any(len(np.unique(sample[:, f])) > few for f in range(n_features)):
-        return False
+    # In most data the first rows tell.
+    for some in (sample[:FEW_VALUES], sample):
+        if any(len(np.unique(some[:, f])) > few for f in range(n_features)):
+            return False
     return bool(len(np.unique(sample, axis=0)) <= few)
