@@ -15,8 +15,9 @@ Rows = NDArray[np.floating[Any]]
 # Cells of the finest grid, by number of axes: tables of this size stay in the processor's second cache.
 MAX_CELLS = {1: 1 << 12, 2: 1 << 16, 3: 1 << 17}
 MAX_CELLS_PER_AXIS = 1 << 12
-# Tables of cells that are filled side by side and added up: filling them with zeros takes its time.
-MAX_TABLES = 4
+# Tables of cells that are filled side by side and added up, for some and for many rows: their zeros and sums take time.
+N_TABLES = 2, 4
+MANY_ROWS = 1 << 22
 # Few rows cannot show detail that needs more cells than this many a row.
 CELLS_PER_ROW = 16
 MIN_CELLS = 1 << 9
@@ -150,7 +151,7 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
         kernel_of(X, weights, start, stop, origin, inverse, shape, cell, table)
         return table
 
-    total, *others = threads.map(bin_chunk, row_chunks(len(X), MAX_TABLES))
+    total, *others = threads.map(bin_chunk, row_chunks(len(X), N_TABLES[len(X) >= MANY_ROWS]))
     for table in others:
         total += table
     return Grid(frame, total[:, 0].copy(), total[:, 1:] * frame.width)

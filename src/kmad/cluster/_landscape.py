@@ -113,42 +113,54 @@ def smooth(
 @kernel
 def climb(
     ground,  # (cells,) IN, with empty cells all around
-    steps,  # (neighbours,) IN: distance to each neighbour
+    strides,  # (axes,) IN: distance to the next cell along each axis with neighbours, rising
     empty,
     basin,  # (cells,) OUT: number of the peak that a cell climbs to, -1 on empty ground
     peak,  # (cells,) OUT: cell of each peak
 ):
     """Send every cell up its steepest neighbour until a peak, and number the peaks; returns how many there are."""
+    # The highest of a cell and its neighbours, diagonal ones too, axis by axis. Of equal cells the first: a plateau has
+    # one peak as far as neighbours reach.
+    n = len(ground)
+    height, top = ground.copy(), np.arange(n).astype(np.int32)
+    higher, over = height.copy(), top.copy()
+    for stride in strides:
+        m = n - 2 * stride
+        # Slices: an index that is a difference might be negative, and stops the vectors.
+        height0, height1, height2 = height[:m], height[stride : n - stride], height[2 * stride :]
+        top0, top1, top2 = top[:m], top[stride : n - stride], top[2 * stride :]
+        into, at = higher[stride : n - stride], over[stride : n - stride]
+        for c in range(m):
+            a, b, d = height0[c], height1[c], height2[c]
+            best = b if b > a else a
+            first = top1[c] if b > a else top0[c]
+            into[c] = d if d > best else best
+            at[c] = top2[c] if d > best else first
+        height, higher = higher, height
+        top, over = over, top
     up = basin
     n_peaks = 0
-    for c in range(len(ground)):
-        if ground[c] < empty:
-            up[c] = -1
-            continue
-        best = c
-        for step in steps:
-            other = c + step
-            # Of equal cells the first: a plateau has one peak as far as neighbours reach.
-            if ground[other] > ground[best] or (ground[other] == ground[best] and other < best):
-                best = other
-        up[c] = best
+    for c in range(n):
+        up[c] = top[c] if ground[c] >= empty else -1
     # Follow the pointers; a cell that has been passed points at its peak, so every path is walked about once.
-    for c in range(len(ground)):
-        top = c
-        while up[top] >= 0 and up[top] != top:
-            top = up[top]
-        at = c
-        while up[at] >= 0 and up[at] != top:
-            following = up[at]
-            up[at] = top
-            at = following
-        if up[c] == c:
+    for c in range(n):
+        summit = up[c]
+        if summit < 0:
+            continue
+        if summit == c:
             peak[n_peaks] = c
             n_peaks += 1
-    number = np.empty(len(ground), np.int32)
+        while up[summit] != summit:
+            summit = up[summit]
+        at = c
+        while up[at] != summit:
+            following = up[at]
+            up[at] = summit
+            at = following
+    number = over
     for p in range(n_peaks):
         number[peak[p]] = p
-    for c in range(len(ground)):
+    for c in range(n):
         if up[c] >= 0:
             basin[c] = number[up[c]]
     return n_peaks
@@ -278,28 +290,33 @@ def flood(
             first = ((i + r0) * width1 + j + r1) * width2 + r2
             for k in range(n2):
                 ground[first + k] = count[i, j, k]
-    # Distances to the neighbours, diagonal ones too: those that come before a cell, then those that come after it.
-    steps = np.empty(27, np.int64)
+    strides = np.empty(3, np.int64)
+    n_strides = 0
+    for extended, stride in ((r2, 1), (r1, width2), (r0, width1 * width2)):
+        strides[n_strides] = stride
+        n_strides += extended
+    # Distances to the neighbours that come after a cell, diagonal ones too.
+    steps = np.empty(13, np.int64)
     n_steps = 0
-    for d0 in range(-r0, r0 + 1):
+    for d0 in range(r0 + 1):
         for d1 in range(-r1, r1 + 1):
             for d2 in range(-r2, r2 + 1):
                 step = (d0 * width1 + d1) * width2 + d2
-                if step != 0:
+                if step > 0:
                     steps[n_steps] = step
                     n_steps += 1
     basin = np.empty(len(ground), np.int32)
     top = np.empty(len(ground), np.int64)
-    n_basins = climb(ground, steps[:n_steps], empty, basin, top)
+    n_basins = climb(ground, strides[:n_strides], empty, basin, top)
     height = np.empty(n_basins)
     for p in range(n_basins):
         height[p] = ground[top[p]]
     room = len(ground)
     a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
-    n_borders = find_borders(ground, basin, steps[n_steps // 2 : n_steps], a, b, saddle)
+    n_borders = find_borders(ground, basin, steps[:n_steps], a, b, saddle)
     if n_borders > room:
         a, b, saddle = np.empty(n_borders, np.int32), np.empty(n_borders, np.int32), np.empty(n_borders)
-        find_borders(ground, basin, steps[n_steps // 2 : n_steps], a, b, saddle)
+        find_borders(ground, basin, steps[:n_steps], a, b, saddle)
     part_of, left, rise = np.empty(n_basins, np.int32), np.empty(n_basins, np.int32), np.empty(n_basins)
     n_regions, n_borders = fall(a, b, saddle, n_borders, height, floor, threshold, part_of, left, rise)
     of_regions = np.empty(n_regions)
