@@ -73,8 +73,10 @@ def _assign_anew(
     less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
     shift = centers.mean(axis=0)
-    negated = shift - centers
-    half_norms = 0.5 * np.einsum("jf,jf->j", negated, negated)
+    n_clusters, d = centers.shape
+    negated, half_norms = np.zeros((-(-n_clusters // 4) * 4, d)), np.full(-(-n_clusters // 4) * 4, np.inf)
+    negated[:n_clusters] = shift - centers
+    half_norms[:n_clusters] = 0.5 * np.einsum("jf,jf->j", negated[:n_clusters], negated[:n_clusters])
 
     def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)
@@ -234,8 +236,8 @@ def assign_many(
     X,  # (n, d) IN
     weights,  # (n,) or (0,) IN
     shift,  # (d,) IN: a point among the centres, which keeps the products below small
-    negated,  # (k, d) IN: shift less centre
-    half_norms,  # (k,) IN: half of the squared length of each row of `negated`
+    negated,  # (k, d) IN: shift less centre, and zeros for a multiple of four
+    half_norms,  # (k,) IN: half of the squared length of each row of `negated`, and infinity for those zeros
     origin,  # (d,) IN
     slack,  # (k,) IN: what the rows of each cluster may have lost of their lead
     start,
@@ -254,11 +256,13 @@ def assign_many(
     # A block of more features would not stay in the first cache.
     n_lanes = BLOCK if d <= 32 else BLOCK // 2
     block = np.zeros((d, n_lanes))
-    score, best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
+    score0, score1, score2, score3 = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
+    best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     pending, norm, margin = np.zeros(n_lanes, np.int64), np.empty(n_lanes), np.empty(n_lanes)
     farthest = 0.0
     for j in range(n_clusters):
-        farthest = max(farthest, np.sqrt(2 * half_norms[j]))
+        if half_norms[j] < np.inf:
+            farthest = max(farthest, np.sqrt(2 * half_norms[j]))
     changed, finite, i = 0, True, start
     while i < stop:
         rows = 0
@@ -279,30 +283,55 @@ def assign_many(
             best[r] = np.inf
             second[r] = np.inf
             nearest[r] = 0.0
-        for j in range(n_clusters if rows else 0):
+        # Four centres at a time: a row's coordinates are read once for all four.
+        for j in range(0, n_clusters if rows else 0, 4):
             # Half the squared distance, less half the row's own squared length.
             for r in range(n_lanes):
-                score[r] = half_norms[j]
+                score0[r] = half_norms[j]
+                score1[r] = half_norms[j + 1]
+                score2[r] = half_norms[j + 2]
+                score3[r] = half_norms[j + 3]
             f = 0
             while f + 4 <= d:
-                c0, c1, c2, c3 = negated[j, f], negated[j, f + 1], negated[j, f + 2], negated[j, f + 3]
+                a0, a1, a2, a3 = negated[j, f], negated[j, f + 1], negated[j, f + 2], negated[j, f + 3]
+                b0, b1, b2, b3 = negated[j + 1, f], negated[j + 1, f + 1], negated[j + 1, f + 2], negated[j + 1, f + 3]
+                c0, c1, c2, c3 = negated[j + 2, f], negated[j + 2, f + 1], negated[j + 2, f + 2], negated[j + 2, f + 3]
+                d0, d1, d2, d3 = negated[j + 3, f], negated[j + 3, f + 1], negated[j + 3, f + 2], negated[j + 3, f + 3]
                 x0, x1, x2, x3 = block[f], block[f + 1], block[f + 2], block[f + 3]
                 for r in range(n_lanes):
-                    score[r] += x0[r] * c0 + x1[r] * c1 + x2[r] * c2 + x3[r] * c3
+                    y0, y1, y2, y3 = x0[r], x1[r], x2[r], x3[r]
+                    score0[r] += y0 * a0 + y1 * a1 + y2 * a2 + y3 * a3
+                    score1[r] += y0 * b0 + y1 * b1 + y2 * b2 + y3 * b3
+                    score2[r] += y0 * c0 + y1 * c1 + y2 * c2 + y3 * c3
+                    score3[r] += y0 * d0 + y1 * d1 + y2 * d2 + y3 * d3
                 f += 4
             while f < d:
-                c0, x0 = negated[j, f], block[f]
+                x0 = block[f]
+                a0, b0, c0, d0 = negated[j, f], negated[j + 1, f], negated[j + 2, f], negated[j + 3, f]
                 for r in range(n_lanes):
-                    score[r] += x0[r] * c0
+                    score0[r] += x0[r] * a0
+                    score1[r] += x0[r] * b0
+                    score2[r] += x0[r] * c0
+                    score3[r] += x0[r] * d0
                 f += 1
             index = float(j)
             # The index is a float so that it moves in the lanes of the distances.
             for r in range(n_lanes):
-                closer = score[r] < best[r]
-                farther = best[r] if closer else score[r]
-                second[r] = farther if farther < second[r] else second[r]
-                best[r] = score[r] if closer else best[r]
-                nearest[r] = index if closer else nearest[r]
+                least, next_to, own = best[r], second[r], nearest[r]
+                for score, number in (
+                    (score0[r], index),
+                    (score1[r], index + 1.0),
+                    (score2[r], index + 2.0),
+                    (score3[r], index + 3.0),
+                ):
+                    closer = score < least
+                    farther = least if closer else score
+                    next_to = farther if farther < next_to else next_to
+                    least = score if closer else least
+                    own = number if closer else own
+                best[r] = least
+                second[r] = next_to
+                nearest[r] = own
         if led and rows:
             for r in range(n_lanes):
                 norm[r] = 0.0
