@@ -2,7 +2,7 @@
 
 import gzip
 from array import array
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -20,7 +20,6 @@ Integers = NDArray[np.int64]
 # Numbers that span at most so many times their number are numbered through a table.
 SPAN = 4
 LEAST_SPAN = 1 << 16
-LONG = 16
 # Letters of a FIMI file, and the most digits that surely fit in 64 bits.
 TAB, NEW_LINE, RETURN, BLANK, MINUS, ZERO, NINE = 9, 10, 13, 32, 45, 48, 57
 DIGITS = 18
@@ -78,6 +77,10 @@ def read_lists(baskets: list[Any]) -> Baskets:
     if not all(hasattr(kind, "__len__") for kind in types):
         baskets = list(map(list, baskets))
     offsets = offsets_of(baskets)
+    if types != {list}:
+        whole = whole_numbers(baskets, convert=True)
+        if whole is not None:
+            return Baskets(*number_integers(whole, offsets), backend=None)
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
         items = np.fromiter(map(numbers.__getitem__, chain.from_iterable(baskets)), np.int32, offsets[-1])
@@ -96,37 +99,22 @@ def offsets_of(baskets: list[Any]) -> Integers:
     return offsets
 
 
-def whole_numbers(baskets: list[Any]) -> Integers | None:
-    """All items one after the other where the baskets are lists of whole numbers of 64 bits, else None."""
-    if not baskets or type(baskets[0]) is not list:
-        return None
-    small = small_numbers(baskets)
-    if small is not None:
-        return small
-    flat = array("q")
-    try:
-        # Twice as fast as the general way, and strict: an array takes for integers nothing else.
-        for entry in baskets:
-            flat.fromlist(entry)
-    except (TypeError, OverflowError):
-        return None
-    items = np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64)
-    # True and False come as 1 and 0, and should keep their names.
-    return items if items.max(initial=0) > 1 else None
-
-
-def small_numbers(baskets: list[Any]) -> Integers | None:
-    """As `whole_numbers` where all are below 256 and baskets long: twice as fast again, most of a short call."""
-    try:
-        if len(baskets[0]) < LONG:
+def whole_numbers(baskets: list[Any], *, convert: bool = False) -> Integers | None:
+    """All items one after the other where the baskets are, or convert to, lists of whole numbers of 64 bits."""
+    # An array takes for integers nothing else. Unsigned ones it reads at twice the speed of signed ones, or of NumPy.
+    for code in "Qq":
+        flat = array(code)
+        try:
+            deque(map(flat.fromlist, map(list, baskets) if convert else baskets), maxlen=0)
+        except OverflowError:
+            continue
+        except TypeError:
             return None
-        bytes(baskets[0])
-        if set(map(type, baskets)) != {list}:
-            return None
-        items = np.frombuffer(b"".join(map(bytes, baskets)), np.uint8)
-    except (TypeError, ValueError):
-        return None
-    return items.astype(np.int64) if items.max(initial=0) > 1 else None
+        items = np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64)
+        # True and False come as 1 and 0, and should keep their names; what is above 2^63 comes as negative.
+        misread = items.max(initial=0) <= 1 or (code == "Q" and items.min(initial=0) < 0)
+        return None if misread else items
+    return None
 
 
 def number_integers(values: Integers, offsets: Integers) -> tuple[NDArray[np.int32], Integers, list[int]]:

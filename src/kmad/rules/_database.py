@@ -13,6 +13,8 @@ Items = NDArray[np.int32]
 # Where more than this share of the first rows are distinct, merging equal rows would cost more than it saves.
 DISTINCT = 0.6
 LOOKED_AT = 4096
+# Bits of a word that holds a row of so few items; the sign stays out of it.
+WORD_BITS = 62
 # Entries of the largest table of pairs.
 MOST_PAIRS = 1 << 21
 
@@ -49,6 +51,11 @@ def build_database(
     n_rows = len(offsets) - 1
     kept = np.flatnonzero(counts >= least.min()) if len(least) else np.empty(0, np.int64)
     ids = kept[np.lexsort((kept, counts[kept], least[kept]))].astype(np.int32)
+    if len(ids) <= WORD_BITS:
+        merged = merge_words(items, offsets, weights, ids, len(counts))
+        if merged is not None:
+            rows, places, list_offsets, weights = merged
+            return Database(rows, places, list_offsets, weights, counts[ids], least[ids]), ids
     place = np.full(len(counts), len(ids), np.int32)
     place[ids] = np.arange(len(ids), dtype=np.int32)
 
@@ -82,12 +89,44 @@ def merge_rows(database: Database, ends: Integers) -> Database:
         if distinct > DISTINCT * stop:
             return database
     rows, weights = np.empty(1 + held + distinct, np.int32), np.zeros(distinct, np.int64)
-    places, cursor = np.empty(held, np.int32), np.zeros(len(database.counts) + 1, np.int64)
-    old = frozen(database.rows), frozen(ends), frozen(database.weights), frozen(row_of)
-    copy_distinct(*old, rows, weights, cursor[1:])
-    list_offsets = np.cumsum(cursor)
-    fill_places(frozen(rows), list_offsets.copy(), places)
+    sizes = np.zeros(len(database.counts), np.int64)
+    copy_distinct(
+        frozen(database.rows), frozen(ends), frozen(database.weights), frozen(row_of), rows, weights, sizes
+    )
+    places, list_offsets = list_places(rows, sizes)
     return database._replace(rows=rows, places=places, list_offsets=list_offsets, weights=weights)
+
+
+def merge_words(
+    items: Items, offsets: Integers, weights: Integers, ids: Items, n_labels: int
+) -> tuple[Items, Items, Integers, Integers] | None:
+    """Rows, places, list offsets and weights of the merged rows of so few items that a word holds them, or None.
+
+    It is what `keep_items` and `merge_rows` come to, in one pass over the items.
+    """
+    n_rows = len(offsets) - 1
+    bit = np.zeros(n_labels, np.int64)
+    bit[ids] = np.left_shift(1, np.arange(len(ids)))
+    table = np.empty(1 << max(4, int(2 * n_rows).bit_length()), np.int32)
+    words, merged = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
+    for stop in (min(n_rows, LOOKED_AT), n_rows):
+        table.fill(-1)
+        distinct = find_words(items, offsets, weights, frozen(bit), stop, table, words, merged)
+        if distinct > DISTINCT * stop:
+            return None
+    sizes = np.zeros(len(ids), np.int64)
+    rows = np.empty(1 + distinct * (len(ids) + 1), np.int32)
+    end = spread_words(frozen(words[:distinct]), rows, sizes)
+    rows = rows[:end].copy()
+    return rows, *list_places(rows, sizes), merged[:distinct].copy()
+
+
+def list_places(rows: Items, sizes: Integers) -> tuple[Items, Integers]:
+    """Where every item stands in rows that have so many of each, and where the places of each begin."""
+    offsets = running_sum(sizes)
+    places = np.empty(offsets[-1], np.int32)
+    fill_places(frozen(rows), offsets.copy(), places)
+    return places, offsets
 
 
 def running_sum(sizes: Integers) -> Integers:
@@ -217,6 +256,60 @@ def find_equal(
                     break
             slot = (slot + 1) & (len(table) - 1)
     return distinct, held
+
+
+@kernel
+def find_words(
+    items,  # (total,) IN
+    offsets,  # (n_rows + 1,) IN
+    weights,  # (n_rows,) or (0,) IN
+    bit,  # (n_labels,) IN: the bit of every item in a word, 0 for an item to leave out
+    stop,
+    table,  # (power of two,) INOUT: number of a word by hash, -1 where there is none
+    words,  # (n_rows,) OUT: those that differ, in the order of their first rows
+    merged,  # (n_rows,) OUT: their weights
+):
+    """Collect the words of the first `stop` rows and return how many there are, but none of fewer than two items."""
+    distinct = 0
+    for r in range(stop):
+        word = np.int64(0)
+        for t in range(offsets[r], offsets[r + 1]):
+            word |= bit[items[t]]
+        weight = weights[r] if len(weights) else 1
+        if word & (word - 1) == 0 or weight == 0:
+            continue
+        key = ((word ^ (word >> 31)) & 0x7FFFFFFF) * 1_000_003
+        slot = (key ^ (key >> 21)) & (len(table) - 1)
+        while table[slot] >= 0 and words[table[slot]] != word:
+            slot = (slot + 1) & (len(table) - 1)
+        if table[slot] < 0:
+            table[slot] = distinct
+            words[distinct], merged[distinct] = word, 0
+            distinct += 1
+        merged[table[slot]] += weight
+    return distinct
+
+
+@kernel
+def spread_words(
+    words,  # (distinct,) IN
+    rows,  # (at least 1 + held + distinct,) OUT
+    list_sizes,  # (n_items,) INOUT: zeros at first
+):
+    """Write the items of every word as a row, and return where the last ends."""
+    rows[0] = -1
+    to = 1
+    for n in range(len(words)):
+        word, p = words[n], 0
+        while word:
+            rows[to] = p
+            to += word & 1
+            list_sizes[p] += word & 1
+            word >>= 1
+            p += 1
+        rows[to] = -1 - n
+        to += 1
+    return to
 
 
 @kernel
