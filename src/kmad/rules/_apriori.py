@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_weights
+from kmad._validation import check_integer, check_jobs, check_weights
 from kmad.rules._baskets import Baskets, read_baskets
 from kmad.rules._database import Integers, build_database, count_items
 from kmad.rules._itemsets import KINDS, Itemsets
@@ -144,19 +144,19 @@ def apriori(
     tell("apriori: %d baskets of %d different items", read.n_baskets, len(read.labels))
     weights, total, unit = whole_weights(sample_weight, read.n_baskets)
     items, offsets = frozen(read.items), frozen(read.offsets)
-    counts = count_items(items, offsets, frozen(weights), len(read.labels))
     least = thresholds(min_support, read, total, unit)
-    database, ids = build_database(items, offsets, frozen(weights), counts, least)
-    tell("apriori: %d items may be in frequent sets", len(ids))
-    try:
-        with Threads(n_jobs) as threads:
-            trees = Miner(database, kind, max_len, max_itemsets, tell).run(threads)
-            flat, edges, found = sort_sets(trees, ids, min_len, threads)
-    except TooManyItemsetsError as error:
-        raise ValueError(
-            f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise "
-            'min_support, set max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
-        ) from None
+    with Threads(n_jobs) as threads:
+        counts = count_items(items, offsets, frozen(weights), len(read.labels), threads)
+        database, ids = build_database(items, offsets, frozen(weights), counts, least, threads)
+        tell("apriori: %d items may be in frequent sets", len(ids))
+        try:
+            trees = Miner(database, kind, max_len, max_itemsets, tell, threads).run()
+        except TooManyItemsetsError as error:
+            raise ValueError(
+                f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise "
+                'min_support, set max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
+            ) from None
+        flat, edges, found = sort_sets(trees, ids, min_len, threads)
     tell("apriori: %d %s itemsets", len(found), kind)
     return Itemsets(
         items=flat,
@@ -181,10 +181,7 @@ def check_arguments(
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}.")
     if max_itemsets is not None:
         check_integer("max_itemsets", max_itemsets, least=1)
-    if n_jobs is not None:
-        check_integer("n_jobs", n_jobs, least=-np.iinfo(np.int32).max)
-        if n_jobs == 0:
-            raise ValueError("n_jobs must not be 0; got 0.")
+    check_jobs(n_jobs)
     check_integer("verbose", verbose, least=0)
 
 

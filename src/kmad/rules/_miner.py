@@ -36,7 +36,7 @@ CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
 # Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
 PIECES = 32
 # Work of a search that is over before a pool of threads has started.
-ALONE = 4_000_000
+ALONE = 1_000_000
 # So many sets fit anywhere; for more, the memory at hand must be looked up.
 FEW_SETS = 1 << 20
 S = TypeVar("S", bound=np.generic)
@@ -63,11 +63,14 @@ class Miner:
         max_len: int | None,
         limit: int | None,
         tell: Callable[..., None],
+        threads: Threads,
     ) -> None:
         self._database = Database._make(frozen(array) for array in database)
-        self._pairs = frozen(count_pairs(database))
+        self._threads = threads
+        ends = np.flatnonzero(database.rows < 0)
+        self._pairs = frozen(count_pairs(self._database, ends, threads))
         # Of a row and its end, the longest.
-        self._longest_row = int(np.diff(np.flatnonzero(database.rows < 0)).max(initial=1))
+        self._longest_row = int(np.diff(ends).max(initial=1))
         self._kind = CODES[kind]
         self._max_len = np.iinfo(np.int32).max if max_len is None else max_len
         self._limit = limit
@@ -77,7 +80,7 @@ class Miner:
         self._idle: list[Work] = []
         self._found = [0] * len(database.counts)
 
-    def run(self, threads: Threads) -> list[Nodes]:
+    def run(self) -> list[Nodes]:
         """The sets as trees, one after the other."""
         n_items = len(self._database.counts)
         if not n_items:
@@ -91,7 +94,7 @@ class Miner:
         cuts = np.searchsorted(edges, np.linspace(edges[first], edges[-1], PIECES + 1))
         pieces = pairwise(np.unique(np.concatenate([[first], cuts, [n_items]])).tolist())
         try:
-            return [tree, *threads.map(self._search_piece, pieces)]
+            return [tree, *self._threads.map(self._search_piece, pieces)]
         except BaseException as error:
             self._error = error
             raise

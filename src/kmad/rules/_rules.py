@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_real
+from kmad._validation import check_integer, check_jobs, check_real
 from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
 from kmad.rules._lattice import (
@@ -709,6 +709,7 @@ def association_rules(
         confidence *= 1 - ROUNDING
     if max_rules is not None:
         check_integer("max_rules", max_rules, least=0)
+    check_jobs(n_jobs)
     limit = memory_at_hand() // 2 // BYTES_PER_RULE if max_rules is None else int(max_rules)
     longest = int(itemsets.lengths.max(initial=1))
     check_integer("min_antecedent", min_antecedent, least=1)
