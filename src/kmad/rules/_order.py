@@ -19,7 +19,7 @@ MODULUS = 67
 # Bits of a key that numpy sorts as a signed number.
 KEY_BITS = 63
 # Fewer sets than this are in order before a pool of threads has started.
-FEW_SETS = 1 << 15
+FEW_SETS = 1 << 17
 T = TypeVar("T")
 
 
