@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from kmad import apriori
+from kmad._threads import Threads
 from kmad.rules._baskets import number, read_baskets
 
 BASKETS = [["milk", "bread"], ["bread", "tea", "bread"], ["milk"], ["tea", "milk", "bread"]]
@@ -68,11 +69,11 @@ def test_integers_are_items_however_large():
 
 
 def test_items_keep_their_names_and_order():
-    assert read_baskets(BASKETS, None, None).labels == NAMES
-    assert read_baskets(NUMBERS, None, None).labels == [300, 7, -2]
-    assert read_baskets([[True, False]] * 20, None, None).labels == [True, False]
-    assert read_baskets([[True, False] * 9], None, None).labels[0] is True
-    assert read_baskets([[(1, 2), "a", 1.5]], None, None).labels == [(1, 2), "a", 1.5]
+    assert read_baskets(BASKETS, None, None, Threads(1)).labels == NAMES
+    assert read_baskets(NUMBERS, None, None, Threads(1)).labels == [300, 7, -2]
+    assert read_baskets([[True, False]] * 20, None, None, Threads(1)).labels == [True, False]
+    assert read_baskets([[True, False] * 9], None, None, Threads(1)).labels[0] is True
+    assert read_baskets([[(1, 2), "a", 1.5]], None, None, Threads(1)).labels == [(1, 2), "a", 1.5]
 
 
 def test_numbers_follow_first_appearance():

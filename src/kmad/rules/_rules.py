@@ -467,7 +467,8 @@ class Rules:
         TypeError, ValueError
             When the baskets are of no such kind, or another argument is not among the above.
         """
-        given = read_baskets(baskets, basket, item)
+        with Threads(self._n_jobs) as threads:
+            given = read_baskets(baskets, basket, item, threads)
         numbers = np.array([self._ids.get(label, -1) for label in given.labels], np.int64)
         names: Sequence[Any] = range(given.n_baskets)
         if basket is not None:
