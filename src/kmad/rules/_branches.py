@@ -9,6 +9,8 @@ from kmad._jit import kernel
 from kmad.rules._database import Integers, Items
 
 FREQUENT, CLOSED, MAXIMAL = 0, 1, 2
+# To numba a literal 0 or 1 is of a type of its own, for which it compiles anew all that it is handed to.
+ZERO, ONE = np.int64(0), np.int64(1)
 # Why `search` came back: it is done, wants larger arrays of a kind, or lets others have a word.
 DONE, NODES, BITS, LISTS, PAUSED = 0, 1, 2, 3, 4
 # Work between two pauses, very roughly in nanoseconds.
@@ -103,7 +105,7 @@ def search(
         # With several thresholds, an earlier item may lower that of the set that it joins.
         low = least_of[0] if kind == MAXIMAL else least
         list_start, list_end = list_offsets[i], list_offsets[i + 1]
-        n_found, walked = 0, 0
+        n_found, walked = ZERO, ZERO
         if max_len == 1 and not whole:
             list_end = list_start
         elif len(pairs):
@@ -111,7 +113,7 @@ def search(
         else:
             n_found, walked = tally_rows(whole, low, list_start, list_end, places, rows, weights, tally, found)
             n_found = sort_found(n_found, lowest, n_items, low, tally, found)
-        n, n_perfect, excluded, closed = 0, 0, 0, True
+        n, n_perfect, excluded, closed = ZERO, ZERO, ZERO, True
         for t in range(n_found):
             other = found[t]
             together = tally[other]
@@ -138,14 +140,14 @@ def search(
 
         longer = 1 + n_perfect if whole else 1
         deeper = closed and n > excluded and longer < max_len
-        flat, words = False, 0
+        flat, words = False, ZERO
         if deeper:
             n_rows, held = copy_rows(
                 whole, list_start, list_end, places, rows, weights, n, partners, local, local_rows, local_weights,
                 local_places,
             )  # fmt: skip
             budget -= 8 * (list_end - list_start) + 4 * held
-            words = plan_words(0, n_rows, local_places, local_rows, local_weights, planes, shift)
+            words = plan_words(ZERO, n_rows, local_places, local_rows, local_weights, planes, shift)
             # Intersections of words cost some nanoseconds a pair, counting in the rows one for each pair in them.
             flat = held * held // max(n_rows, 1) < (n - excluded) * (n + excluded) // 2 * (words // 4 + 6)
             if n > len(list_items):
@@ -153,7 +155,7 @@ def search(
             if not flat and (n + 1) * words > len(bits):
                 return BITS
         if closed and not write(
-            kind, max_len, 0, 1, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item, count,
+            kind, max_len, ZERO, ONE, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item, count,
             length,
         ):  # fmt: skip
             return NODES
@@ -167,7 +169,7 @@ def search(
                 slots[x] = x + 1
                 list_items[x] = partners[x]
                 list_counts[x] = partner_counts[x]
-            fill_words(whole, 0, n_rows, n, words, local_places, local_rows, local_weights, slots, planes, bits)
+            fill_words(whole, ZERO, n_rows, n, words, local_places, local_rows, local_weights, slots, planes, bits)
             for x in range(n):
                 slots[x] = 0
             push(n, excluded, words, state, frames)
@@ -236,7 +238,7 @@ def pair_up(
             whole, low, list_start, list_end, local_places, local_rows, local_weights, tally, found
         )
         n_found = sort_found(n_found, lowest, n_partners, low, tally, found)
-        n, n_perfect, excluded, closed = 0, 0, 0, True
+        n, n_perfect, excluded, closed = ZERO, ZERO, ZERO, True
         for t in range(n_found):
             x = found[t]
             together = tally[x]
@@ -260,14 +262,14 @@ def pair_up(
 
         longer = shortest + 1 + n_perfect if whole else shortest + 1
         deeper = closed and n > excluded and longer < max_len
-        words = 0
+        words = ZERO
         # A single extension is written without a look at its rows.
         if deeper and n > 1:
             words = plan_words(list_start, list_end, local_places, local_rows, local_weights, planes, shift)
             if (n + 1) * words > len(bits):
                 return BITS, budget
         if closed and not write(
-            kind, max_len, prefix, prefix_end, partners[j], total, perfect, n_perfect, n == 0, path, path_nodes,
+            kind, max_len, prefix, prefix_end, np.int64(partners[j]), total, perfect, n_perfect, n == 0, path, path_nodes,
             state, parent, item, count, length,
         ):  # fmt: skip
             return NODES, budget
@@ -323,7 +325,7 @@ def extend(
             break
         total, at = list_counts[x], frames[f, FLOOR] + (x - frames[f, START]) * words
         begin, stop = frames[f, PREFIX], frames[f, PREFIX_END]
-        child, child_bits, n_perfect = top, free, 0
+        child, child_bits, n_perfect = top, free, ZERO
         if length[begin] + 1 < max_len:
             budget -= 4 + rest * (words // 4 + 4)
             for y in range(x + 1, end):
@@ -339,7 +341,7 @@ def extend(
                 child += 1
                 child_bits += words
         after = write_block(
-            max_len, begin, stop, list_items[x], total, perfect, n_perfect, n, parent, item, count, length
+            max_len, begin, stop, np.int64(list_items[x]), total, perfect, n_perfect, n, parent, item, count, length
         )
         if after < 0:
             status = NODES
@@ -398,7 +400,7 @@ def extend_closed(
         if is_within_excluded(f, at, words, frames, bits):
             frames[f, NEXT] = x + 1
             continue
-        child, child_bits, n_perfect = top, free, 0
+        child, child_bits, n_perfect = top, free, ZERO
         for y in range(x + 1, end):
             both = intersect(bits, at, at + (y - x) * words, child_bits, words, shift)
             if both < least:
@@ -415,7 +417,7 @@ def extend_closed(
             kind == MAXIMAL and joins_excluded(f, at, words, i, least_of, frames, list_items, shift, free, bits)
         )
         if not write(
-            kind, max_len, frames[f, PREFIX], 0, list_items[x], total, perfect, n_perfect, leaf, path, path_nodes,
+            kind, max_len, frames[f, PREFIX], ZERO, np.int64(list_items[x]), total, perfect, n_perfect, leaf, path, path_nodes,
             state, parent, item, count, length,
         ):  # fmt: skip
             return NODES, budget
@@ -517,7 +519,7 @@ def write_block(
     start = n
     for q in range(-1, n_perfect):
         if q >= 0:
-            begin, stop, added = start, n, perfect[q]
+            begin, stop, added = start, n, np.int64(perfect[q])
         if n + stop - begin > len(parent):
             return -1
         for t in range(begin, stop):
@@ -568,9 +570,9 @@ def tally_rows(
 
     Returns how many do, and the number of additions.
     """
-    n, walked = 0, 0
+    n, walked = ZERO, ZERO
     for t in range(start, stop):
-        u = places[t] + 1
+        u = np.int64(places[t]) + 1
         while whole and rows[u - 1] >= 0:
             u -= 1
         weight = weight_of_row(rows, u, weights)
@@ -673,7 +675,7 @@ def copy_rows(
     # A row of one partner tells of no pair. But whether a set is closed, it does tell.
     fewest = 1 if whole else 2
     local_rows[0] = -1
-    n_rows, held = 0, 1
+    n_rows, held = ZERO, ONE
     for t in range(start, stop):
         begin, u = held, places[t] + 1
         while whole and rows[u - 1] >= 0:
