@@ -83,16 +83,30 @@ def search(
     list_items, list_counts, local = work.list_items, work.list_counts, work.local
     n_items, whole = len(counts), kind != FREQUENT
     while True:
-        if state[DEPTH] > 0 or state[SECOND] < state[LOCALS]:
-            status, budget = pair_up(
-                kind, max_len, least_of[state[FIRST] - 1], least_of, budget, state, tally, found, partners,
-                partner_counts, slots, local_rows, local_weights, local_places, work.local_offsets, perfect, path,
-                path_nodes, frames, planes, shift, bits, list_items, list_counts, parent, item, count, length,
-            )  # fmt: skip
+        if state[DEPTH] > 0:
+            if whole:
+                status, budget = extend_closed(
+                    kind, max_len, state[FIRST] - 1, least_of, budget, state, perfect, path, path_nodes, frames, shift,
+                    bits, list_items, list_counts, parent, item, count, length,
+                )  # fmt: skip
+            else:
+                status, budget = extend(
+                    max_len, least_of[state[FIRST] - 1], budget, state, perfect, frames, shift, bits, list_items,
+                    list_counts, parent, item, count, length,
+                )  # fmt: skip
             if status != DONE:
                 return status
         if budget < 0:
             return PAUSED
+        if state[SECOND] < state[LOCALS]:
+            status, budget = pair_up(
+                kind, max_len, least_of, budget, state, tally, found, partners, partner_counts, slots, local_rows,
+                local_weights, local_places, work.local_offsets, perfect, path, path_nodes, frames, planes, shift,
+                bits, list_items, list_counts, parent, item, count, length,
+            )  # fmt: skip
+            if status != DONE:
+                return status
+            continue
         i = state[FIRST]
         if i == stop:
             return DONE
@@ -179,7 +193,6 @@ def search(
 def pair_up(
     kind,
     max_len,
-    least,
     least_of,  # (n_items,) IN
     budget,
     state,  # INOUT, and so are all arrays of the work
@@ -206,28 +219,14 @@ def pair_up(
     count,
     length,
 ):
-    """Write the sets of the first item and each of its partners, and all that extends them."""
+    """Write the sets of the first item and each of its partners, up to one that leads on: its frame is put up."""
     i, n_partners, whole = state[FIRST] - 1, state[LOCALS], kind != FREQUENT
+    least = least_of[i]
     low = least_of[0] if kind == MAXIMAL else least
-    while True:
-        if state[DEPTH] > 0:
-            if whole:
-                status, budget = extend_closed(
-                    kind, max_len, least, i, least_of, budget, state, perfect, path, path_nodes, frames, shift, bits,
-                    list_items, list_counts, parent, item, count, length,
-                )  # fmt: skip
-            else:
-                status, budget = extend(
-                    max_len, least, budget, state, perfect, frames, shift, bits, list_items, list_counts, parent,
-                    item, count, length,
-                )  # fmt: skip
-            if status != DONE:
-                return status, budget
+    while state[SECOND] < n_partners and state[DEPTH] == 0:
         if budget < 0:
             return PAUSED, budget
         j = state[SECOND]
-        if j == n_partners:
-            return DONE, budget
         total, lowest = partner_counts[j], 0 if whole else j + 1
         list_start, list_end = local_offsets[j], local_offsets[j + 1]
         prefix, prefix_end = state[BLOCK], state[BLOCK_END]
@@ -284,6 +283,7 @@ def pair_up(
                 for t in range(n):
                     slots[found[t]] = 0
             push(n, excluded, words, state, frames)
+    return DONE, budget
 
 
 @kernel
@@ -362,7 +362,6 @@ def extend(
 def extend_closed(
     kind,
     max_len,
-    least,
     i,
     least_of,  # (n_items,) IN
     budget,
@@ -381,7 +380,7 @@ def extend_closed(
     length,  # (n_nodes,) INOUT
 ):
     """Write the closed or maximal ones of the sets that the frames lead to."""
-    words = state[WORDS]
+    words, least = state[WORDS], least_of[i]
     while state[DEPTH] > 0:
         depth, top, free = state[DEPTH], state[LIST], state[BIT]
         f = depth - 1

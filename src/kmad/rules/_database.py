@@ -30,7 +30,8 @@ class Database(NamedTuple):
     """Rows of items and, for every item, where it stands in them.
 
     Items are numbered by their place in the search: those with the lowest threshold first, then the rarest. Row r
-    ends with -1 - r: who comes from an item in the middle needs no other array to know the rest of its row.
+    ends with -1 - r: who comes from an item in the middle needs no other array to know the rest of its row. The arrays
+    are writable, as those of a branch are: so what reads both is compiled once.
     """
 
     rows: Items  # (1 + held + n_rows,) ascending in a row; there is an end before the first too
@@ -68,7 +69,8 @@ def build_database(
         place = np.full(len(counts), len(ids), np.int32)
         place[ids] = np.arange(len(ids), dtype=np.int32)
         merged = merge_rows(*sort_rows(items, offsets, weights, frozen(place), len(ids), threads), weights)
-    return Database(*merged, counts[ids], least[ids]), ids
+    rows, places, list_offsets, weights = merged
+    return Database(rows, places, list_offsets, weights.copy(), counts[ids], least[ids]), ids
 
 
 def sort_rows(

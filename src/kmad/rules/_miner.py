@@ -65,7 +65,7 @@ class Miner:
         tell: Callable[..., None],
         threads: Threads,
     ) -> None:
-        self._database = Database._make(frozen(array) for array in database)
+        self._database = database
         self._threads = threads
         ends = np.flatnonzero(database.rows < 0)
         self._pairs = frozen(count_pairs(self._database, ends, threads))
