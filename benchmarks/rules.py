@@ -71,35 +71,43 @@ def beside_one_thread(baskets: Baskets, support: float) -> dict[str, Any]:
     return {"seconds": seconds, "sets": {name: len(result) for name, result in results.items()}}
 
 
-def measure_mlxtend(folder: Path) -> list[dict[str, Any]]:
+def measure_mlxtend(folder: Path, names: list[str]) -> list[dict[str, Any]]:
     return [
         {"set": name, "support": support, "ways": beside_mlxtend(folder, name, support)}
-        for name, supports in CASES.items()
+        for name in names
         if read_baskets(folder, name) is not None
-        for support in supports
+        for support in CASES[name]
     ]
 
 
 def measure_cells(
-    beside: Callable[[Baskets, float], dict[str, Any]], folder: Path, only: tuple[tuple[str, float], ...] = ()
+    beside: Callable[[Baskets, float], dict[str, Any]],
+    folder: Path,
+    names: list[str],
+    only: tuple[tuple[str, float], ...] = (),
 ) -> list[dict[str, Any]]:
     records = []
-    for name, supports in CASES.items():
+    for name in names:
         baskets = read_baskets(folder, name)
-        for support in supports if baskets else ():
+        for support in CASES[name] if baskets else ():
             if not only or (name, support) in only:
                 print(name, support, flush=True)
                 records.append({"set": name, "support": support, **beside(baskets, support)})
     return records
 
 
-PARTS: dict[str, Callable[[Path], Any]] = {
+PARTS: dict[str, Callable[[Path, list[str]], list[dict[str, Any]]]] = {
     "PyFIM": partial(measure_cells, beside_pyfim),
     "mlxtend": measure_mlxtend,
     "rusket": partial(measure_cells, beside_rusket),
     "threads": partial(measure_cells, beside_one_thread, only=THREADED),
-    "memory": lambda folder: {who: peak_memory(folder, who) for who in ("kmad", "PyFIM")},
+    "memory": lambda folder, names: measure_memory(folder) if PEAKS[0] in names else [],
 }
+
+
+def measure_memory(folder: Path) -> list[dict[str, Any]]:
+    peaks = {who: peak_memory(folder, who) for who in ("kmad", "PyFIM")}
+    return [{"set": PEAKS[0], "support": PEAKS[1], "MiB": peaks}] if all(peaks.values()) else []
 
 
 def peak_memory(folder: Path, who: str) -> float | None:
@@ -229,7 +237,6 @@ def render_targets(report: dict[str, Any]) -> str:
     mlxtend = [mlxtend_ratio(cell["ways"]) for cell in report["mlxtend"]]
     known = [ratio for ratio, _ in mlxtend if not math.isnan(ratio)]
     ended = [ratio for ratio, bound in mlxtend if not bound]
-    memory = report["memory"]
     rows = [
         (f"mlxtend, its better algorithm: geometric mean of {len(known)} cells", "50", f"{geometric_mean(known):.1f}"),
         (f"the same, of the {len(ended)} cells where it ended", "", f"{geometric_mean(ended):.1f}"),
@@ -246,9 +253,11 @@ def render_targets(report: dict[str, Any]) -> str:
             f"{min(speed_up(cell['seconds']) for cell in report['threads']):.2f}",
         ),
     ]
-    if all(memory.values()):
-        case = f"{PEAKS[0]} at {100 * PEAKS[1]:g} %"
-        rows.append((f"peak over the input, {case}, MiB", f"{memory['PyFIM']:.0f} (PyFIM)", f"{memory['kmad']:.0f}"))
+    for cell in report["memory"]:
+        peaks = cell["MiB"]
+        rows.append(
+            (f"peak over the input, {title(cell)}, MiB", f"{peaks['PyFIM']:.0f} (PyFIM)", f"{peaks['kmad']:.0f}")
+        )
     return table(("times faster than", "target", "measured"), rows)
 
 
@@ -256,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part anew, keep the others")
+    parser.add_argument("--set", choices=CASES, action="append", help="only on this set; figures of others are kept")
     parser.add_argument("--render", action="store_true", help="write the page from the last measurements")
     parser.add_argument("--memory", metavar="WHO", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -265,13 +275,20 @@ def main() -> None:
         print_peak(arguments.folder, arguments.memory)
         return
     if not arguments.render:
-        report = json.loads(RESULTS.read_text(encoding="utf-8")) if arguments.only else {}
+        report = json.loads(RESULTS.read_text(encoding="utf-8")) if arguments.only or arguments.set else {}
         report["machine"] = describe_machine()
         report["versions"] = {package: metadata.version(package) for package in PACKAGES}
+        names = arguments.set or list(CASES)
         for part in arguments.only or PARTS:
-            report[part] = PARTS[part](arguments.folder)
+            kept = [cell for cell in report.get(part, []) if cell["set"] not in names]
+            cells = kept + PARTS[part](arguments.folder, names)
+            report[part] = sorted(cells, key=lambda cell: list(CASES).index(cell["set"]))
         RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(render(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")
+    report = json.loads(RESULTS.read_text(encoding="utf-8"))
+    if all(report.get(part) for part in PARTS):
+        PAGE.write_text(render(report), encoding="utf-8")
+    else:
+        print("the page is written when all parts are measured")
 
 
 if __name__ == "__main__":

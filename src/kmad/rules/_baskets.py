@@ -190,9 +190,11 @@ def read_one_hot(table: nw.DataFrame[Any], threads: Threads) -> Baskets:
     native: Any = table.to_native()
     labels, backend = table.columns, table.implementation.value
     if nw.dependencies.is_pandas_dataframe(native) and len(labels):
+        # Sparse types take long to compare, each column having its own.
+        marked = read_sparse_columns(native, backend) if hasattr(native.dtypes.iloc[0], "fill_value") else None
+        if marked is not None:
+            return marked
         kinds = set(native.dtypes)
-        if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
-            return read_sparse_columns(native, backend)
         if len(kinds) == 1 and isinstance(next(iter(kinds)), np.dtype) and next(iter(kinds)).kind in "biuf":
             # The columns of one kind of number lie in one array.
             return read_array(native.to_numpy(), labels, backend, threads)
@@ -213,12 +215,15 @@ def read_one_hot(table: nw.DataFrame[Any], threads: Threads) -> Baskets:
     return from_columns(lists, sizes, len(table), labels, backend)
 
 
-def read_sparse_columns(native: Any, backend: str) -> Baskets:
-    """Baskets of pandas' sparse columns whose values are zero where they hold none."""
+def read_sparse_columns(native: Any, backend: str) -> Baskets | None:
+    """Baskets of pandas' columns where all are sparse and zero where they hold no value, else None."""
     labels, columns = [], []
     for label, series in native.items():
+        column = series.array
+        if not hasattr(column, "sp_values") or column.fill_value:
+            return None
         labels.append(label)
-        columns.append(series.array)
+        columns.append(column)
     sizes = np.array([len(column.sp_values) for column in columns])
     marked = np.concatenate([column.sp_values for column in columns])
     where = np.concatenate([column.sp_index.indices for column in columns]).astype(np.int64)

@@ -83,6 +83,7 @@ def search(
     list_items, list_counts, local = work.list_items, work.list_counts, work.local
     n_items, whole = len(counts), kind != FREQUENT
     while True:
+        status = DONE
         if state[DEPTH] > 0:
             if whole:
                 status, budget = extend_closed(
@@ -94,19 +95,18 @@ def search(
                     max_len, least_of[state[FIRST] - 1], budget, state, perfect, frames, shift, bits, list_items,
                     list_counts, parent, item, count, length,
                 )  # fmt: skip
-            if status != DONE:
-                return status
-        if budget < 0:
-            return PAUSED
-        if state[SECOND] < state[LOCALS]:
+        if status == DONE and budget >= 0 and state[SECOND] < state[LOCALS]:
             status, budget = pair_up(
                 kind, max_len, least_of, budget, state, tally, found, partners, partner_counts, slots, local_rows,
                 local_weights, local_places, work.local_offsets, perfect, path, path_nodes, frames, planes, shift,
                 bits, list_items, list_counts, parent, item, count, length,
             )  # fmt: skip
-            if status != DONE:
-                return status
-            continue
+            if status == DONE:
+                continue
+        if status != DONE:
+            return status
+        if budget < 0:
+            return PAUSED
         i = state[FIRST]
         if i == stop:
             return DONE
@@ -169,8 +169,8 @@ def search(
             if not flat and (n + 1) * words > len(bits):
                 return BITS
         if closed and not write(
-            kind, max_len, ZERO, ONE, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item, count,
-            length,
+            kind, max_len, ZERO, ONE, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item,
+            count, length,
         ):  # fmt: skip
             return NODES
         state[FIRST] += 1
@@ -268,8 +268,8 @@ def pair_up(
             if (n + 1) * words > len(bits):
                 return BITS, budget
         if closed and not write(
-            kind, max_len, prefix, prefix_end, np.int64(partners[j]), total, perfect, n_perfect, n == 0, path, path_nodes,
-            state, parent, item, count, length,
+            kind, max_len, prefix, prefix_end, np.int64(partners[j]), total, perfect, n_perfect, n == 0, path,
+            path_nodes, state, parent, item, count, length,
         ):  # fmt: skip
             return NODES, budget
         state[SECOND] += 1
@@ -416,8 +416,8 @@ def extend_closed(
             kind == MAXIMAL and joins_excluded(f, at, words, i, least_of, frames, list_items, shift, free, bits)
         )
         if not write(
-            kind, max_len, frames[f, PREFIX], ZERO, np.int64(list_items[x]), total, perfect, n_perfect, leaf, path, path_nodes,
-            state, parent, item, count, length,
+            kind, max_len, frames[f, PREFIX], ZERO, np.int64(list_items[x]), total, perfect, n_perfect, leaf, path,
+            path_nodes, state, parent, item, count, length,
         ):  # fmt: skip
             return NODES, budget
         frames[f, NEXT] = x + 1
