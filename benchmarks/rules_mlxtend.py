@@ -1,7 +1,7 @@
 """Itemsets by mlxtend, each call in a process of its own with bounds on time and memory.
 
 `python -m benchmarks.rules_mlxtend FOLDER NAME SUPPORT WAY SECONDS` prints as JSON how long one way takes and how many
-sets it finds, or what it ran out of.
+sets it finds, or what it ran out of: time, memory, or room in an array.
 """
 
 import argparse
@@ -84,7 +84,10 @@ def measure(folder: Path, name: str, support: float, way: str, limit: float) -> 
     except TimeoutError:
         return {"ran out of": "time", "limit": limit}
     except MemoryError:
-        return {"ran out of": "memory", "limit": MEMORY}
+        return {"ran out of": "memory"}
+    except ValueError as error:
+        # What NumPy and SciPy say of arrays too large for their counts.
+        return {"ran out of": "room", "error": str(error)}
     return {"seconds": seconds[way], "sets": sets[way]}
 
 

@@ -42,7 +42,8 @@ class Threads:
     @cached_property
     def _n_threads(self) -> int:
         # To ask costs a quarter of a millisecond: as much as all the rest of a short search.
-        return effective_n_jobs(self._n_jobs)
+        n_threads: int = effective_n_jobs(self._n_jobs)
+        return n_threads
 
     def map(self, task: Callable[[int, int], T], chunks: Iterable[tuple[int, int]]) -> list[T]:
         """`task(start, stop)` for every chunk; the results stand in the order of the chunks.

@@ -60,6 +60,11 @@ def test_integers_are_items_however_large():
     for far in (10**15, 10**25):
         moved = [[far if item == 300 else item for item in basket] for basket in NUMBERS]
         assert supports(moved, {**names, far: "milk"}) == SUPPORTS
+    for kind in (tuple, np.array, iter):
+        assert supports([kind(basket) for basket in NUMBERS], names) == SUPPORTS
+    for far in (2**63 - 1, 2**63, 2**64 - 1):
+        large = [[far if item == 300 else abs(item) for item in basket] for basket in NUMBERS]
+        assert supports(large, {far: "milk", 7: "bread", 2: "tea"}) == SUPPORTS
     small = [[20 + item if item < 300 else 22 for item in basket] * 9 for basket in NUMBERS]
     assert supports(small, {22: "milk", 27: "bread", 18: "tea"}) == SUPPORTS
     assert supports([*small[:3], tuple(small[3])], {22: "milk", 27: "bread", 18: "tea"}) == SUPPORTS

@@ -245,13 +245,13 @@ def ones(values: NDArray[Any], place: str) -> Integers:
 
 
 def from_columns(
-    lists: Integers, sizes: Integers, n_baskets: int, labels: Sequence[Any] | NDArray[Any], backend: str | None
+    lists: NDArray[Any], sizes: Integers, n_baskets: int, labels: Sequence[Any] | NDArray[Any], backend: str | None
 ) -> Baskets:
     """Baskets of the rows that each item stands in, one item after the other."""
     items = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=n_baskets))]).astype(np.int64)
     ordered = np.empty(len(items), np.int32)
-    group_items(frozen(lists.astype(np.int32)), frozen(items), offsets[:-1].copy(), ordered)
+    group_items(frozen(lists.astype(np.int32, copy=False)), frozen(items), offsets[:-1].copy(), ordered)
     return Baskets(ordered, offsets, labels, backend)
 
 
