@@ -9,6 +9,7 @@ from scipy import sparse
 
 from kmad import apriori
 from kmad._threads import Threads
+from kmad.rules import _baskets
 from kmad.rules._baskets import number, read_baskets
 
 BASKETS = [["milk", "bread"], ["bread", "tea", "bread"], ["milk"], ["tea", "milk", "bread"]]
@@ -128,6 +129,19 @@ def test_arrays_and_sparse_matrices_are_baskets(dtype):
     assert supports(zeros, NAMES)[frozenset({"bread"})] == 0.75
     assert frozenset({"milk", "bread"}) not in supports(zeros, NAMES)
     assert np.array_equal(zeros.data, before)
+
+
+@pytest.mark.parametrize("shape", [(50, 13), (7, 200), (200, 1), (3, 0), (0, 3)])
+@pytest.mark.parametrize("share", [0.02, 0.7])
+def test_one_hot_arrays_are_read_chunk_by_chunk(monkeypatch, shape, share):
+    monkeypatch.setattr(_baskets, "CHUNK_CELLS", 60)
+    X = np.random.default_rng(0).random(shape) < share
+    expected = [np.flatnonzero(row).tolist() for row in X]
+    for one_hot in (X, np.asfortranarray(X), X[::2], pd.DataFrame(X)):
+        for n_jobs in (1, 2):
+            read = read_baskets(one_hot, None, None, Threads(n_jobs))
+            rows = [part.tolist() for part in np.split(read.items, read.offsets[1:-1])][: read.n_baskets]
+            assert rows == (expected[::2] if len(one_hot) < len(X) else expected)
 
 
 @pytest.mark.parametrize("name", ["baskets.dat", "baskets.dat.gz"])

@@ -105,7 +105,10 @@ def sort_rows(
 
 
 def row_chunks(offsets: Integers, n_items: int) -> list[tuple[int, int]]:
-    """Ranges of rows with about as many items each, the same for any number of threads."""
+    """Ranges of rows with about as many items each, the same for any number of threads.
+
+    Some are empty where a single row has more.
+    """
     n_chunks = max(1, min(MAX_CHUNKS, int(offsets[-1]) // max(CHUNK_ITEMS, CHUNK_ITEMS_EACH * n_items)))
     inner = np.searchsorted(offsets, offsets[-1] * np.arange(1, n_chunks) // n_chunks)
     return list(pairwise([0, *inner.tolist(), len(offsets) - 1]))

@@ -1,8 +1,5 @@
 """From the tree of a search to sorted sets."""
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +17,6 @@ MODULUS = 67
 KEY_BITS = 63
 # Fewer sets than this are in order before a pool of threads has started.
 FEW_SETS = 1 << 17
-T = TypeVar("T")
 
 
 def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) -> tuple[Items, Integers, Integers]:
@@ -43,7 +39,7 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
         return order if found.all() else order[found[order] > 0]
 
     lengths = range(min_len, len(sizes))
-    each = threads.map if len(counts) > FEW_SETS else map_alone
+    each = threads.map if len(counts) > FEW_SETS else Threads(1).map
     orders = each(order_sets, zip(lengths, lengths, strict=True))
     n_sets = [len(order) for order in orders]
     offsets = running_sum(np.repeat(lengths, n_sets))
@@ -54,11 +50,6 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
 
     each(gather_sets, zip(lengths, running_sum(np.array(n_sets, np.int64)), strict=False))
     return items, offsets, totals
-
-
-def map_alone(task: Callable[[int, int], T], chunks: Iterable[tuple[int, int]]) -> list[T]:
-    """What `Threads.map` gives, without threads."""
-    return [task(start, stop) for start, stop in chunks]
 
 
 class WordSort:
