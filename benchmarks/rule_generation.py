@@ -14,11 +14,6 @@ Each figure is the median of `--rounds` runs in turn, after one to warm up; the 
 """
 
 import argparse
-import gc
-import gzip
-import statistics
-import time
-from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from importlib import import_module
@@ -27,11 +22,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.rules_data import Baskets, geometric_mean, read_baskets, take_turns
 from benchmarks.tables import table
 from kmad import Itemsets, Rules, apriori, association_rules
 from kmad.rules._measures import TABLE
-
-Baskets = list[list[int]]
 
 
 class Case(NamedTuple):
@@ -62,29 +56,6 @@ CHECKED = 100_000
 PYFIM = ("apriori", "eclat", "fpgrowth")
 
 
-def read_baskets(folder: Path, name: str) -> Baskets | None:
-    for path, reader in ((folder / f"{name}.dat.gz", gzip.open), (folder / f"{name}.dat", open)):
-        if path.exists():
-            with reader(path, "rt", encoding="ascii") as lines:
-                return [list(map(int, line.split())) for line in lines]
-    print(f"{name} is absent from {folder}")
-    return None
-
-
-def time_in_turn(rounds: int, tasks: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """Median seconds of each task, and what each returned last."""
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
-    results = {name: task() for name, task in tasks.items()}
-    for _ in range(rounds):
-        for name, task in tasks.items():
-            results[name] = None
-            gc.collect()  # nobody pays for the garbage of the one before
-            start = time.perf_counter()
-            results[name] = task()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(runs) for name, runs in seconds.items()}, results
-
-
 def compare_with_mlxtend(folder: Path, rounds: int) -> None:
     peer = import_module("mlxtend.frequent_patterns").association_rules
     rows, ratios = [], []
@@ -99,7 +70,7 @@ def compare_with_mlxtend(folder: Path, rounds: int) -> None:
             "kmad": partial(as_table, itemsets, case.confidence),
             "mlxtend": partial(peer, frame, metric="confidence", min_threshold=case.confidence),
         }
-        seconds, found = time_in_turn(rounds, tasks)
+        seconds, found = take_turns(tasks, rounds)
         lost = count_lost_rules(found["arrays"], found["mlxtend"], case.confidence)
         ratios.append(seconds["mlxtend"] / seconds["kmad"])
         rows.append(
@@ -159,9 +130,9 @@ def compare_with_pyfim(folder: Path, rounds: int) -> None:
             continue
         least = 100 * case.support * (1 - 1e-9)
         options = {"target": "r", "supp": least, "conf": 100 * case.confidence, "report": REPORT, "mode": "o"}
-        tasks: dict[str, Callable[[], Any]] = {"kmad": partial(from_baskets, baskets, case)}
-        tasks |= {name: partial(getattr(fim, name), baskets, **options) for name in PYFIM}
-        seconds, found = time_in_turn(rounds, tasks)
+        peers = {name: partial(getattr(fim, name), baskets, **options) for name in PYFIM}
+        tasks = {"kmad": partial(from_baskets, baskets, case), **peers}
+        seconds, found = take_turns(tasks, rounds)
         best = min(PYFIM, key=seconds.__getitem__)
         n_peer = check_rules(found["kmad"], found[best])
         ratios.append(seconds[best] / seconds["kmad"])
@@ -211,7 +182,7 @@ def time_recommendations(folder: Path, rounds: int) -> None:
         itemsets = apriori(baskets, min_support=case.support)
         rules = association_rules(itemsets, min_confidence=case.confidence)
         tasks = {"first": partial(recommend_first, rules, baskets), "all": partial(rules.recommend_many, baskets)}
-        seconds, found = time_in_turn(rounds, tasks)
+        seconds, found = take_turns(tasks, rounds)
         offers = int(np.count_nonzero(found["all"].items >= 0))
         rows.append(
             (
@@ -235,10 +206,6 @@ def recommend_first(rules: Rules, baskets: Baskets) -> Any:
 
 def title(case: Case) -> str:
     return f"{case.name} {100 * case.support:g} %, confidence {case.confidence:g}"
-
-
-def geometric_mean(ratios: list[float]) -> float:
-    return statistics.geometric_mean(ratios) if ratios else 0.0
 
 
 def main() -> None:

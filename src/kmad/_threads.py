@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cached_property
 from itertools import pairwise
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,7 +27,7 @@ class Threads:
     """A pool that is made on first need and closed by `with`."""
 
     def __init__(self, n_jobs: int | None) -> None:
-        self._n_threads = effective_n_jobs(n_jobs)
+        self._n_jobs = n_jobs
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -38,14 +39,20 @@ class Threads:
         if self._pool is not None:
             self._pool.shutdown()
 
+    @cached_property
+    def _n_threads(self) -> int:
+        # To ask costs a quarter of a millisecond: as much as all the rest of a short search.
+        n_threads: int = effective_n_jobs(self._n_jobs)
+        return n_threads
+
     def map(self, task: Callable[[int, int], T], chunks: Iterable[tuple[int, int]]) -> list[T]:
         """`task(start, stop)` for every chunk; the results stand in the order of the chunks.
 
         The calling thread works along: a task for each chunk, handed to the pool, would wait longer than it takes.
         """
         chunks = list(chunks)
-        n_threads = min(self._n_threads, len(chunks))
-        if n_threads <= 1:
+        n_threads = min(self._n_threads, len(chunks)) if len(chunks) > 1 else 1
+        if n_threads == 1:
             return [task(start, stop) for start, stop in chunks]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._n_threads - 1)

@@ -28,6 +28,15 @@ def check_real(
         raise ValueError(f"{name} must be a finite number of at least {least:g}; got {value!r}.")
 
 
+def check_jobs(n_jobs: object) -> None:
+    """Raise unless the value is a number of threads as joblib takes it, or None."""
+    if n_jobs is None:
+        return
+    check_integer("n_jobs", n_jobs, least=-np.iinfo(np.int32).max)
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0; got 0.")
+
+
 def check_weights(name: str, weights: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
     """The weights as a float64 array of shape (n_rows,), or an empty array for None."""
     if weights is None:

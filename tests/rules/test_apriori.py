@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 from tests.asserts import rows
 from tests.rules.reference import frequent_sets, mine
 
-from kmad import Itemsets, apriori
-from kmad.rules import _branches, _database, _memory, _miner, _order
+from kmad import Itemsets, apriori, association_rules
+from kmad._threads import Threads
+from kmad.rules import _branches, _database, _memory, _miner, _order, _reports
 from kmad.rules._apriori import least_count, whole_weights
+from kmad.rules._baskets import read_baskets
+from kmad.rules._database import build_database
+from kmad.rules._miner import Miner
+from kmad.rules._reports import Reports
 
 KINDS = ["frequent", "closed", "maximal"]
 ITEMS = st.integers(0, 7)
@@ -138,13 +143,53 @@ def test_pieces_buffers_and_tables_change_nothing(monkeypatch, kind, dense):
     for name, value in {"ALONE": 1, "BUDGET": 1, "FEWEST_NODES": 1, "FEWEST_LISTS": 1, "FEWEST_WORDS": 1}.items():
         monkeypatch.setattr(_miner, name, value)
     monkeypatch.setattr(_database, "DISTINCT", 0.0)
-    assert arrays(apriori(baskets, min_support=support, kind=kind, n_jobs=2)) == usual
-    monkeypatch.setattr(_database, "MOST_PAIRS", 0)
-    assert arrays(apriori(baskets, min_support=support, kind=kind)) == usual
-    monkeypatch.setattr(_database, "DISTINCT", 1.0)
-    assert arrays(apriori(baskets, min_support=support, kind=kind)) == usual
-    monkeypatch.setattr(_order, "KEY_BITS", 16)
-    assert arrays(apriori(baskets, min_support=support, kind=kind)) == usual
+    # Which array grows where depends on what threads hand on: one alone goes all ways every time.
+    for n_jobs in (1, 2):
+        assert arrays(apriori(baskets, min_support=support, kind=kind, n_jobs=n_jobs)) == usual
+    for module, name, value in [
+        (_database, "MOST_PAIRS", 0),
+        (_database, "DISTINCT", 1.0),
+        (_database, "WORD_BITS", 0),
+        (_database, "CHUNK_ITEMS", 20),
+        (_order, "WORD_BITS", 0),
+        (_order, "KEY_BITS", 16),
+    ]:
+        monkeypatch.setattr(module, name, value)
+        assert arrays(apriori(baskets, min_support=support, kind=kind, n_jobs=1)) == usual
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_chunks_of_rows_and_second_tables_of_pairs_change_nothing(monkeypatch, weighted):
+    baskets = draw_baskets(rows(2000, 200), 80, 5)
+    weights = np.arange(len(baskets)) % 4 if weighted else None
+    usual = arrays(apriori(baskets, min_support=5, sample_weight=weights))
+    for name in ("CHUNK_ITEMS", "CHUNK_ITEMS_EACH", "PAIRS_WORK", "PAIRS_EACH"):
+        monkeypatch.setattr(_database, name, 1)
+    for n_jobs in (1, 2):
+        assert arrays(apriori(baskets, min_support=5, sample_weight=weights, n_jobs=n_jobs)) == usual
+
+
+@pytest.mark.parametrize("n_items", [62, 63])
+def test_words_hold_rows_of_as_many_items_as_they_have_bits(n_items):
+    # The lengths of the last rows and sets that words hold, and of the first that they do not.
+    baskets = [[i for i in range(n_items) if i != j] for j in (0, 7, n_items - 1)] + [[0, n_items - 1]]
+    expected = {
+        frozenset(items): 3 * sum(set(items) <= set(basket) for basket in baskets)
+        for k in (1, 2)
+        for items in combinations(range(n_items), k)
+    }
+    assert found(apriori(3 * baskets, min_support=3, max_len=2)) == expected
+
+
+def test_a_search_ends_where_another_one_has_failed():
+    baskets = [["a", "b"], ["a", "b"]]
+    read = read_baskets(baskets, None, None, Threads(1))
+    counts = np.array([2, 2])
+    database, _ = build_database(read.items, read.offsets, np.empty(0, np.int64), counts, counts, Threads(1))
+    miner = Miner(database, "frequent", None, None, Reports(0), Threads(1))
+    miner._error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        miner.run()
 
 
 def test_words_grow_where_pairs_of_items_are_counted_row_by_row(monkeypatch):
@@ -284,7 +329,7 @@ def test_an_interrupt_stops_every_thread(monkeypatch):
 
 @pytest.mark.parametrize("handled", [True, False])
 def test_verbose_tells_the_progress(monkeypatch, caplog, capsys, handled):
-    monkeypatch.setattr(_miner, "REPORT_EVERY", -1.0)
+    monkeypatch.setattr(_reports, "EVERY", -1.0)
     if not handled:
         monkeypatch.setattr(logging.getLogger("kmad"), "propagate", False)
     with caplog.at_level(logging.INFO, "kmad"):
@@ -293,6 +338,23 @@ def test_verbose_tells_the_progress(monkeypatch, caplog, capsys, handled):
     assert "apriori: 2 baskets of 2 different items" in text
     assert "itemsets so far" in text
     assert "apriori: 3 frequent itemsets" in text
+
+
+@pytest.mark.parametrize("metric", [None, "lift"])
+def test_association_rules_tells_the_progress(monkeypatch, caplog, metric):
+    itemsets = apriori([["a", "b"], ["a"]], min_support=1)
+    threshold = {} if metric is None else {"metric": metric, "min_threshold": 0}
+    with caplog.at_level(logging.INFO, "kmad"):
+        association_rules(itemsets, min_confidence=0, **threshold)
+        assert not caplog.text
+        association_rules(itemsets, min_confidence=0, **threshold, verbose=1)
+        assert "rules counted up to itemset" not in caplog.text
+        monkeypatch.setattr(_reports, "EVERY", -1.0)
+        association_rules(itemsets, min_confidence=0, **threshold, verbose=1)
+    assert "association_rules: 3 itemsets have all their subsets" in caplog.text
+    assert "association_rules: rules counted up to itemset 3 of 3" in caplog.text
+    assert "association_rules: rules written up to itemset 3 of 3" in caplog.text
+    assert "association_rules: 2 rules" in caplog.text
 
 
 def test_apriori_is_silent_unless_asked(caplog, capsys):

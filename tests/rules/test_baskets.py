@@ -8,6 +8,8 @@ import pytest
 from scipy import sparse
 
 from kmad import apriori
+from kmad._threads import Threads
+from kmad.rules import _baskets
 from kmad.rules._baskets import number, read_baskets
 
 BASKETS = [["milk", "bread"], ["bread", "tea", "bread"], ["milk"], ["tea", "milk", "bread"]]
@@ -59,6 +61,11 @@ def test_integers_are_items_however_large():
     for far in (10**15, 10**25):
         moved = [[far if item == 300 else item for item in basket] for basket in NUMBERS]
         assert supports(moved, {**names, far: "milk"}) == SUPPORTS
+    for kind in (tuple, np.array, iter):
+        assert supports([kind(basket) for basket in NUMBERS], names) == SUPPORTS
+    for far in (2**63 - 1, 2**63, 2**64 - 1):
+        large = [[far if item == 300 else abs(item) for item in basket] for basket in NUMBERS]
+        assert supports(large, {far: "milk", 7: "bread", 2: "tea"}) == SUPPORTS
     small = [[20 + item if item < 300 else 22 for item in basket] * 9 for basket in NUMBERS]
     assert supports(small, {22: "milk", 27: "bread", 18: "tea"}) == SUPPORTS
     assert supports([*small[:3], tuple(small[3])], {22: "milk", 27: "bread", 18: "tea"}) == SUPPORTS
@@ -68,11 +75,11 @@ def test_integers_are_items_however_large():
 
 
 def test_items_keep_their_names_and_order():
-    assert read_baskets(BASKETS, None, None).labels == NAMES
-    assert read_baskets(NUMBERS, None, None).labels == [300, 7, -2]
-    assert read_baskets([[True, False]] * 20, None, None).labels == [True, False]
-    assert read_baskets([[True, False] * 9], None, None).labels[0] is True
-    assert read_baskets([[(1, 2), "a", 1.5]], None, None).labels == [(1, 2), "a", 1.5]
+    assert read_baskets(BASKETS, None, None, Threads(1)).labels == NAMES
+    assert read_baskets(NUMBERS, None, None, Threads(1)).labels == [300, 7, -2]
+    assert read_baskets([[True, False]] * 20, None, None, Threads(1)).labels == [True, False]
+    assert read_baskets([[True, False] * 9], None, None, Threads(1)).labels[0] is True
+    assert read_baskets([[(1, 2), "a", 1.5]], None, None, Threads(1)).labels == [(1, 2), "a", 1.5]
 
 
 def test_numbers_follow_first_appearance():
@@ -122,6 +129,19 @@ def test_arrays_and_sparse_matrices_are_baskets(dtype):
     assert supports(zeros, NAMES)[frozenset({"bread"})] == 0.75
     assert frozenset({"milk", "bread"}) not in supports(zeros, NAMES)
     assert np.array_equal(zeros.data, before)
+
+
+@pytest.mark.parametrize("shape", [(50, 13), (7, 200), (200, 1), (3, 0), (0, 3)])
+@pytest.mark.parametrize("share", [0.02, 0.7])
+def test_one_hot_arrays_are_read_chunk_by_chunk(monkeypatch, shape, share):
+    monkeypatch.setattr(_baskets, "CHUNK_CELLS", 60)
+    X = np.random.default_rng(0).random(shape) < share
+    expected = [np.flatnonzero(row).tolist() for row in X]
+    for one_hot in (X, np.asfortranarray(X), X[::2], pd.DataFrame(X)):
+        for n_jobs in (1, 2):
+            read = read_baskets(one_hot, None, None, Threads(n_jobs))
+            rows = [part.tolist() for part in np.split(read.items, read.offsets[1:-1])][: read.n_baskets]
+            assert rows == (expected[::2] if len(one_hot) < len(X) else expected)
 
 
 @pytest.mark.parametrize("name", ["baskets.dat", "baskets.dat.gz"])

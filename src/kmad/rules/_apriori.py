@@ -1,7 +1,5 @@
 """The function that finds frequent itemsets."""
 
-import logging
-import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from numbers import Integral, Real
@@ -12,14 +10,13 @@ from numpy.typing import ArrayLike
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_weights
+from kmad._validation import check_integer, check_jobs, check_weights
 from kmad.rules._baskets import Baskets, read_baskets
 from kmad.rules._database import Integers, build_database, count_items
 from kmad.rules._itemsets import KINDS, Itemsets
 from kmad.rules._miner import Miner, TooManyItemsetsError
 from kmad.rules._order import sort_sets
-
-log = logging.getLogger("kmad")
+from kmad.rules._reports import Reports
 
 # Weights that are no whole numbers become multiples of a unit, their total of about this many bits.
 WEIGHT_BITS = 60
@@ -139,25 +136,25 @@ def apriori(
     """
     check_arguments(min_len, max_len, kind, max_itemsets, n_jobs, verbose)
     check_support("min_support", min_support)
-    tell = teller(verbose)
-    read = read_baskets(baskets, basket, item)
-    tell("apriori: %d baskets of %d different items", read.n_baskets, len(read.labels))
-    weights, total, unit = whole_weights(sample_weight, read.n_baskets)
-    items, offsets = frozen(read.items), frozen(read.offsets)
-    counts = count_items(items, offsets, frozen(weights), len(read.labels))
-    least = thresholds(min_support, read, total, unit)
-    database, ids = build_database(items, offsets, frozen(weights), counts, least)
-    tell("apriori: %d items may be in frequent sets", len(ids))
-    try:
-        with Threads(n_jobs) as threads:
-            trees = Miner(database, kind, max_len, max_itemsets, tell).run(threads)
-            flat, edges, found = sort_sets(trees, ids, min_len, threads)
-    except TooManyItemsetsError as error:
-        raise ValueError(
-            f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise "
-            'min_support, set max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
-        ) from None
-    tell("apriori: %d %s itemsets", len(found), kind)
+    reports = Reports(verbose)
+    with Threads(n_jobs) as threads:
+        read = read_baskets(baskets, basket, item, threads)
+        reports.tell("apriori: %d baskets of %d different items", read.n_baskets, len(read.labels))
+        weights, total, unit = whole_weights(sample_weight, read.n_baskets)
+        items, offsets, weights = frozen(read.items), frozen(read.offsets), frozen(weights)
+        least = thresholds(min_support, read, total, unit)
+        counts = count_items(items, offsets, weights, len(read.labels), threads)
+        database, ids = build_database(items, offsets, weights, counts, least, threads)
+        reports.tell("apriori: %d items may be in frequent sets", len(ids))
+        try:
+            trees = Miner(database, kind, max_len, max_itemsets, reports, threads).run()
+        except TooManyItemsetsError as error:
+            raise ValueError(
+                f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise "
+                'min_support, set max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
+            ) from None
+        flat, edges, found = sort_sets(trees, ids, min_len, threads)
+    reports.tell("apriori: %d %s itemsets", len(found), kind)
     return Itemsets(
         items=flat,
         offsets=edges,
@@ -181,10 +178,7 @@ def check_arguments(
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}.")
     if max_itemsets is not None:
         check_integer("max_itemsets", max_itemsets, least=1)
-    if n_jobs is not None:
-        check_integer("n_jobs", n_jobs, least=-np.iinfo(np.int32).max)
-        if n_jobs == 0:
-            raise ValueError("n_jobs must not be 0; got 0.")
+    check_jobs(n_jobs)
     check_integer("verbose", verbose, least=0)
 
 
@@ -255,17 +249,3 @@ def trailing_zeros(whole: Integers) -> int:
     """How often all numbers can be halved."""
     bits = int(np.bitwise_or.reduce(whole))
     return (bits & -bits).bit_length() - 1
-
-
-def teller(verbose: int) -> Any:
-    """A function that tells a message, or does not."""
-
-    def tell(message: str, *values: object) -> None:
-        if not verbose:
-            return
-        if log.hasHandlers():
-            log.info(message, *values)
-        else:
-            sys.stderr.write(message % values + "\n")
-
-    return tell

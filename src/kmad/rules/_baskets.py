@@ -2,7 +2,7 @@
 
 import gzip
 from array import array
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kmad._jit import frozen, kernel
+from kmad._threads import Threads
 
 Integers = NDArray[np.int64]
 
 # Numbers that span at most so many times their number are numbered through a table.
 SPAN = 4
 LEAST_SPAN = 1 << 16
-LONG = 16
+# Cells of a one-hot array that are searched at once.
+CHUNK_CELLS = 1 << 20
 # Letters of a FIMI file, and the most digits that surely fit in 64 bits.
 TAB, NEW_LINE, RETURN, BLANK, MINUS, ZERO, NINE = 9, 10, 13, 32, 45, 48, 57
 DIGITS = 18
@@ -43,7 +45,7 @@ class Baskets(NamedTuple):
         return len(self.offsets) - 1
 
 
-def read_baskets(baskets: object, basket: str | None, item: str | None) -> Baskets:
+def read_baskets(baskets: object, basket: str | None, item: str | None, threads: Threads) -> Baskets:
     """Turn any kind of baskets into numbered items."""
     table = None if isinstance(baskets, np.ndarray | list | tuple) else nw.from_native(baskets, pass_through=True)
     if isinstance(table, nw.LazyFrame):
@@ -53,13 +55,13 @@ def read_baskets(baskets: object, basket: str | None, item: str | None) -> Baske
     if basket is not None or item is not None:
         raise ValueError(f"basket and item name columns of a table; got baskets of type {type(baskets).__name__}.")
     if isinstance(table, nw.DataFrame):
-        return read_one_hot(table)
+        return read_one_hot(table, threads)
     if isinstance(baskets, str | Path):
         return read_fimi(Path(baskets))
     if sparse.issparse(baskets):
         return read_sparse(baskets)
     if isinstance(baskets, np.ndarray) and baskets.ndim == 2 and baskets.dtype != object:
-        return read_array(baskets, range(baskets.shape[1]), None)
+        return read_array(baskets, range(baskets.shape[1]), None, threads)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
     return read_lists(list(baskets))
@@ -78,6 +80,10 @@ def read_lists(baskets: list[Any]) -> Baskets:
     if not all(hasattr(kind, "__len__") for kind in types):
         baskets = list(map(list, baskets))
     offsets = offsets_of(baskets)
+    if types != {list}:
+        whole = whole_numbers(baskets, convert=True)
+        if whole is not None:
+            return Baskets(*number_integers(whole, offsets), backend=None)
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
         items = np.fromiter(map(numbers.__getitem__, chain.from_iterable(baskets)), np.int32, offsets[-1])
@@ -96,37 +102,22 @@ def offsets_of(baskets: list[Any]) -> Integers:
     return offsets
 
 
-def whole_numbers(baskets: list[Any]) -> Integers | None:
-    """All items one after the other where the baskets are lists of whole numbers of 64 bits, else None."""
-    if not baskets or type(baskets[0]) is not list:
-        return None
-    small = small_numbers(baskets)
-    if small is not None:
-        return small
-    flat = array("q")
-    try:
-        # Twice as fast as the general way, and strict: an array takes for integers nothing else.
-        for entry in baskets:
-            flat.fromlist(entry)
-    except (TypeError, OverflowError):
-        return None
-    items = np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64)
-    # True and False come as 1 and 0, and should keep their names.
-    return items if items.max(initial=0) > 1 else None
-
-
-def small_numbers(baskets: list[Any]) -> Integers | None:
-    """As `whole_numbers` where all are below 256 and baskets long: twice as fast again, most of a short call."""
-    try:
-        if len(baskets[0]) < LONG:
+def whole_numbers(baskets: list[Any], *, convert: bool = False) -> Integers | None:
+    """All items one after the other where the baskets are, or convert to, lists of whole numbers of 64 bits."""
+    # An array takes for integers nothing else. Unsigned ones it reads at twice the speed of signed ones, or of NumPy.
+    for code in "Qq":
+        flat = array(code)
+        try:
+            deque(map(flat.fromlist, map(list, baskets) if convert else baskets), maxlen=0)
+        except OverflowError:
+            continue
+        except TypeError:
             return None
-        bytes(baskets[0])
-        if set(map(type, baskets)) != {list}:
-            return None
-        items = np.frombuffer(b"".join(map(bytes, baskets)), np.uint8)
-    except (TypeError, ValueError):
-        return None
-    return items.astype(np.int64) if items.max(initial=0) > 1 else None
+        items = np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64)
+        # True and False come as 1 and 0, and should keep their names; what is above 2^63 comes as negative.
+        misread = items.max(initial=0) <= 1 or (code == "Q" and items.min(initial=0) < 0)
+        return None if misread else items
+    return None
 
 
 def number_integers(values: Integers, offsets: Integers) -> tuple[NDArray[np.int32], Integers, list[int]]:
@@ -194,17 +185,19 @@ def number_column(column: nw.Series[Any], argument: str) -> tuple[NDArray[np.int
         raise TypeError(f"{argument} must name a column of hashable values; {column.name!r}: {error}.") from error
 
 
-def read_one_hot(table: nw.DataFrame[Any]) -> Baskets:
+def read_one_hot(table: nw.DataFrame[Any], threads: Threads) -> Baskets:
     """Baskets of a table with a row for each basket and a column for each item."""
     native: Any = table.to_native()
     labels, backend = table.columns, table.implementation.value
     if nw.dependencies.is_pandas_dataframe(native) and len(labels):
+        # Sparse types take long to compare, each column having its own.
+        marked = read_sparse_columns(native, backend) if hasattr(native.dtypes.iloc[0], "fill_value") else None
+        if marked is not None:
+            return marked
         kinds = set(native.dtypes)
-        if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
-            return read_sparse_columns(native, backend)
         if len(kinds) == 1 and isinstance(next(iter(kinds)), np.dtype) and next(iter(kinds)).kind in "biuf":
             # The columns of one kind of number lie in one array.
-            return read_array(native.to_numpy(), labels, backend)
+            return read_array(native.to_numpy(), labels, backend, threads)
     rows = []
     for position, label in enumerate(labels):
         column = table[:, position]
@@ -222,12 +215,15 @@ def read_one_hot(table: nw.DataFrame[Any]) -> Baskets:
     return from_columns(lists, sizes, len(table), labels, backend)
 
 
-def read_sparse_columns(native: Any, backend: str) -> Baskets:
-    """Baskets of pandas' sparse columns whose values are zero where they hold none."""
+def read_sparse_columns(native: Any, backend: str) -> Baskets | None:
+    """Baskets of pandas' columns where all are sparse and zero where they hold no value, else None."""
     labels, columns = [], []
     for label, series in native.items():
+        column = series.array
+        if not hasattr(column, "sp_values") or column.fill_value:
+            return None
         labels.append(label)
-        columns.append(series.array)
+        columns.append(column)
     sizes = np.array([len(column.sp_values) for column in columns])
     marked = np.concatenate([column.sp_values for column in columns])
     where = np.concatenate([column.sp_index.indices for column in columns]).astype(np.int64)
@@ -249,17 +245,17 @@ def ones(values: NDArray[Any], place: str) -> Integers:
 
 
 def from_columns(
-    lists: Integers, sizes: Integers, n_baskets: int, labels: Sequence[Any] | NDArray[Any], backend: str | None
+    lists: NDArray[Any], sizes: Integers, n_baskets: int, labels: Sequence[Any] | NDArray[Any], backend: str | None
 ) -> Baskets:
     """Baskets of the rows that each item stands in, one item after the other."""
     items = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=n_baskets))]).astype(np.int64)
     ordered = np.empty(len(items), np.int32)
-    group_items(frozen(lists.astype(np.int32)), frozen(items), offsets[:-1].copy(), ordered)
+    group_items(frozen(lists.astype(np.int32, copy=False)), frozen(items), offsets[:-1].copy(), ordered)
     return Baskets(ordered, offsets, labels, backend)
 
 
-def read_array(array: NDArray[Any], labels: Sequence[Any], backend: str | None) -> Baskets:
+def read_array(array: NDArray[Any], labels: Sequence[Any], backend: str | None, threads: Threads) -> Baskets:
     """Baskets of a one-hot array."""
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a one-hot array must hold 0 and 1 or booleans; got the dtype {array.dtype}.")
@@ -271,14 +267,30 @@ def read_array(array: NDArray[Any], labels: Sequence[Any], backend: str | None) 
                 f"a one-hot array must hold 0 and 1 or booleans; got {array[i, j]} in row {i}, column {labels[j]!r}."
             )
         array = array == 1
-    n_rows, n_items = array.shape
-    # Along the memory a search for what is true takes a tenth of the time that NumPy needs for two axes.
-    if array.flags.f_contiguous:
-        items, rows = np.divmod(np.flatnonzero(array.T), max(n_rows, 1))
-        return from_columns(rows, np.bincount(items, minlength=n_items), n_rows, labels, backend)
-    rows, items = np.divmod(np.flatnonzero(array), max(n_items, 1))
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
-    return Baskets(items.astype(np.int32), offsets, labels, backend)
+    n_rows = len(array)
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        rows, edges = find_marks(array.T, threads)
+        return from_columns(rows, np.diff(edges), n_rows, labels, backend)
+    items, offsets = find_marks(np.ascontiguousarray(array), threads)
+    return Baskets(items, offsets, labels, backend)
+
+
+def find_marks(array: NDArray[np.bool_], threads: Threads) -> tuple[NDArray[np.int32], Integers]:
+    """The columns where each row is true, row by row, and where the marks of each begin."""
+    n_rows, n_columns = array.shape
+    flags = frozen(array.reshape(-1).view(np.uint8))
+    step = max(1, CHUNK_CELLS // max(n_columns, 1))
+    sizes = np.empty(n_rows, np.int64)
+
+    def find(start: int, stop: int) -> NDArray[np.int32]:
+        room = np.empty((stop - start) * n_columns + 1, np.int32)
+        n = find_columns(flags[start * n_columns : stop * n_columns], n_columns, room, sizes[start:stop])
+        return room[:n].copy()
+
+    found = threads.map(find, [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)])
+    offsets = np.zeros(n_rows + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return np.concatenate([np.empty(0, np.int32), *found]), offsets
 
 
 def read_sparse(matrix: Any) -> Baskets:
@@ -341,6 +353,36 @@ def number_values(
             labels[n] = values[t]
             n += 1
         numbers[t] = table[at]
+    return n
+
+
+@kernel
+def find_columns(
+    flags,  # (n_rows * n_columns,) IN: zeros and ones
+    n_columns,
+    columns,  # (n_rows * n_columns + 1,) OUT
+    sizes,  # (n_rows,) OUT
+):
+    """Write the columns of the ones, row by row, and return how many there are."""
+    n, n_cells = 0, len(flags)
+    whole = n_cells - n_cells % 8
+    words = flags[:whole].view(np.uint64)
+    # Most are zero: eight at a time are passed over.
+    for w in range(len(words)):
+        if words[w]:
+            for t in range(8 * w, 8 * w + 8):
+                columns[n] = t
+                n += flags[t]
+    for t in range(whole, n_cells):
+        columns[n] = t
+        n += flags[t]
+    u = 0
+    for r in range(len(sizes)):
+        begin, first, last = u, r * n_columns, (r + 1) * n_columns
+        while u < n and columns[u] < last:
+            columns[u] -= first
+            u += 1
+        sizes[r] = u - begin
     return n
 
 

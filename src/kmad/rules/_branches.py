@@ -9,6 +9,8 @@ from kmad._jit import kernel
 from kmad.rules._database import Integers, Items
 
 FREQUENT, CLOSED, MAXIMAL = 0, 1, 2
+# To numba a literal 0 or 1 is of a type of its own, for which it compiles anew all that it is handed to.
+ZERO, ONE = np.int64(0), np.int64(1)
 # Why `search` came back: it is done, wants larger arrays of a kind, or lets others have a word.
 DONE, NODES, BITS, LISTS, PAUSED = 0, 1, 2, 3, 4
 # Work between two pauses, very roughly in nanoseconds.
@@ -81,14 +83,28 @@ def search(
     list_items, list_counts, local = work.list_items, work.list_counts, work.local
     n_items, whole = len(counts), kind != FREQUENT
     while True:
-        if state[DEPTH] > 0 or state[SECOND] < state[LOCALS]:
+        status = DONE
+        if state[DEPTH] > 0:
+            if whole:
+                status, budget = extend_closed(
+                    kind, max_len, state[FIRST] - 1, least_of, budget, state, perfect, path, path_nodes, frames, shift,
+                    bits, list_items, list_counts, parent, item, count, length,
+                )  # fmt: skip
+            else:
+                status, budget = extend(
+                    max_len, least_of[state[FIRST] - 1], budget, state, perfect, frames, shift, bits, list_items,
+                    list_counts, parent, item, count, length,
+                )  # fmt: skip
+        if status == DONE and budget >= 0 and state[SECOND] < state[LOCALS]:
             status, budget = pair_up(
-                kind, max_len, least_of[state[FIRST] - 1], least_of, budget, state, tally, found, partners,
-                partner_counts, slots, local_rows, local_weights, local_places, work.local_offsets, perfect, path,
-                path_nodes, frames, planes, shift, bits, list_items, list_counts, parent, item, count, length,
+                kind, max_len, least_of, budget, state, tally, found, partners, partner_counts, slots, local_rows,
+                local_weights, local_places, work.local_offsets, perfect, path, path_nodes, frames, planes, shift,
+                bits, list_items, list_counts, parent, item, count, length,
             )  # fmt: skip
-            if status != DONE:
-                return status
+            if status == DONE:
+                continue
+        if status != DONE:
+            return status
         if budget < 0:
             return PAUSED
         i = state[FIRST]
@@ -103,7 +119,7 @@ def search(
         # With several thresholds, an earlier item may lower that of the set that it joins.
         low = least_of[0] if kind == MAXIMAL else least
         list_start, list_end = list_offsets[i], list_offsets[i + 1]
-        n_found, walked = 0, 0
+        n_found, walked = ZERO, ZERO
         if max_len == 1 and not whole:
             list_end = list_start
         elif len(pairs):
@@ -111,7 +127,7 @@ def search(
         else:
             n_found, walked = tally_rows(whole, low, list_start, list_end, places, rows, weights, tally, found)
             n_found = sort_found(n_found, lowest, n_items, low, tally, found)
-        n, n_perfect, excluded, closed = 0, 0, 0, True
+        n, n_perfect, excluded, closed = ZERO, ZERO, ZERO, True
         for t in range(n_found):
             other = found[t]
             together = tally[other]
@@ -138,14 +154,14 @@ def search(
 
         longer = 1 + n_perfect if whole else 1
         deeper = closed and n > excluded and longer < max_len
-        flat, words = False, 0
+        flat, words = False, ZERO
         if deeper:
             n_rows, held = copy_rows(
                 whole, list_start, list_end, places, rows, weights, n, partners, local, local_rows, local_weights,
                 local_places,
             )  # fmt: skip
             budget -= 8 * (list_end - list_start) + 4 * held
-            words = plan_words(0, n_rows, local_places, local_rows, local_weights, planes, shift)
+            words = plan_words(ZERO, n_rows, local_places, local_rows, local_weights, planes, shift)
             # Intersections of words cost some nanoseconds a pair, counting in the rows one for each pair in them.
             flat = held * held // max(n_rows, 1) < (n - excluded) * (n + excluded) // 2 * (words // 4 + 6)
             if n > len(list_items):
@@ -153,8 +169,8 @@ def search(
             if not flat and (n + 1) * words > len(bits):
                 return BITS
         if closed and not write(
-            kind, max_len, 0, 1, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item, count,
-            length,
+            kind, max_len, ZERO, ONE, i, total, perfect, n_perfect, n == 0, path, path_nodes, state, parent, item,
+            count, length,
         ):  # fmt: skip
             return NODES
         state[FIRST] += 1
@@ -167,7 +183,7 @@ def search(
                 slots[x] = x + 1
                 list_items[x] = partners[x]
                 list_counts[x] = partner_counts[x]
-            fill_words(whole, 0, n_rows, n, words, local_places, local_rows, local_weights, slots, planes, bits)
+            fill_words(whole, ZERO, n_rows, n, words, local_places, local_rows, local_weights, slots, planes, bits)
             for x in range(n):
                 slots[x] = 0
             push(n, excluded, words, state, frames)
@@ -177,7 +193,6 @@ def search(
 def pair_up(
     kind,
     max_len,
-    least,
     least_of,  # (n_items,) IN
     budget,
     state,  # INOUT, and so are all arrays of the work
@@ -204,28 +219,14 @@ def pair_up(
     count,
     length,
 ):
-    """Write the sets of the first item and each of its partners, and all that extends them."""
+    """Write the sets of the first item and each of its partners, up to one that leads on: its frame is put up."""
     i, n_partners, whole = state[FIRST] - 1, state[LOCALS], kind != FREQUENT
+    least = least_of[i]
     low = least_of[0] if kind == MAXIMAL else least
-    while True:
-        if state[DEPTH] > 0:
-            if whole:
-                status, budget = extend_closed(
-                    kind, max_len, least, i, least_of, budget, state, perfect, path, path_nodes, frames, shift, bits,
-                    list_items, list_counts, parent, item, count, length,
-                )  # fmt: skip
-            else:
-                status, budget = extend(
-                    max_len, least, budget, state, perfect, frames, shift, bits, list_items, list_counts, parent,
-                    item, count, length,
-                )  # fmt: skip
-            if status != DONE:
-                return status, budget
+    while state[SECOND] < n_partners and state[DEPTH] == 0:
         if budget < 0:
             return PAUSED, budget
         j = state[SECOND]
-        if j == n_partners:
-            return DONE, budget
         total, lowest = partner_counts[j], 0 if whole else j + 1
         list_start, list_end = local_offsets[j], local_offsets[j + 1]
         prefix, prefix_end = state[BLOCK], state[BLOCK_END]
@@ -236,7 +237,7 @@ def pair_up(
             whole, low, list_start, list_end, local_places, local_rows, local_weights, tally, found
         )
         n_found = sort_found(n_found, lowest, n_partners, low, tally, found)
-        n, n_perfect, excluded, closed = 0, 0, 0, True
+        n, n_perfect, excluded, closed = ZERO, ZERO, ZERO, True
         for t in range(n_found):
             x = found[t]
             together = tally[x]
@@ -260,15 +261,15 @@ def pair_up(
 
         longer = shortest + 1 + n_perfect if whole else shortest + 1
         deeper = closed and n > excluded and longer < max_len
-        words = 0
+        words = ZERO
         # A single extension is written without a look at its rows.
         if deeper and n > 1:
             words = plan_words(list_start, list_end, local_places, local_rows, local_weights, planes, shift)
             if (n + 1) * words > len(bits):
                 return BITS, budget
         if closed and not write(
-            kind, max_len, prefix, prefix_end, partners[j], total, perfect, n_perfect, n == 0, path, path_nodes,
-            state, parent, item, count, length,
+            kind, max_len, prefix, prefix_end, np.int64(partners[j]), total, perfect, n_perfect, n == 0, path,
+            path_nodes, state, parent, item, count, length,
         ):  # fmt: skip
             return NODES, budget
         state[SECOND] += 1
@@ -282,6 +283,7 @@ def pair_up(
                 for t in range(n):
                     slots[found[t]] = 0
             push(n, excluded, words, state, frames)
+    return DONE, budget
 
 
 @kernel
@@ -323,7 +325,7 @@ def extend(
             break
         total, at = list_counts[x], frames[f, FLOOR] + (x - frames[f, START]) * words
         begin, stop = frames[f, PREFIX], frames[f, PREFIX_END]
-        child, child_bits, n_perfect = top, free, 0
+        child, child_bits, n_perfect = top, free, ZERO
         if length[begin] + 1 < max_len:
             budget -= 4 + rest * (words // 4 + 4)
             for y in range(x + 1, end):
@@ -339,7 +341,7 @@ def extend(
                 child += 1
                 child_bits += words
         after = write_block(
-            max_len, begin, stop, list_items[x], total, perfect, n_perfect, n, parent, item, count, length
+            max_len, begin, stop, np.int64(list_items[x]), total, perfect, n_perfect, n, parent, item, count, length
         )
         if after < 0:
             status = NODES
@@ -360,7 +362,6 @@ def extend(
 def extend_closed(
     kind,
     max_len,
-    least,
     i,
     least_of,  # (n_items,) IN
     budget,
@@ -379,7 +380,7 @@ def extend_closed(
     length,  # (n_nodes,) INOUT
 ):
     """Write the closed or maximal ones of the sets that the frames lead to."""
-    words = state[WORDS]
+    words, least = state[WORDS], least_of[i]
     while state[DEPTH] > 0:
         depth, top, free = state[DEPTH], state[LIST], state[BIT]
         f = depth - 1
@@ -398,7 +399,7 @@ def extend_closed(
         if is_within_excluded(f, at, words, frames, bits):
             frames[f, NEXT] = x + 1
             continue
-        child, child_bits, n_perfect = top, free, 0
+        child, child_bits, n_perfect = top, free, ZERO
         for y in range(x + 1, end):
             both = intersect(bits, at, at + (y - x) * words, child_bits, words, shift)
             if both < least:
@@ -415,8 +416,8 @@ def extend_closed(
             kind == MAXIMAL and joins_excluded(f, at, words, i, least_of, frames, list_items, shift, free, bits)
         )
         if not write(
-            kind, max_len, frames[f, PREFIX], 0, list_items[x], total, perfect, n_perfect, leaf, path, path_nodes,
-            state, parent, item, count, length,
+            kind, max_len, frames[f, PREFIX], ZERO, np.int64(list_items[x]), total, perfect, n_perfect, leaf, path,
+            path_nodes, state, parent, item, count, length,
         ):  # fmt: skip
             return NODES, budget
         frames[f, NEXT] = x + 1
@@ -517,7 +518,7 @@ def write_block(
     start = n
     for q in range(-1, n_perfect):
         if q >= 0:
-            begin, stop, added = start, n, perfect[q]
+            begin, stop, added = start, n, np.int64(perfect[q])
         if n + stop - begin > len(parent):
             return -1
         for t in range(begin, stop):
@@ -568,9 +569,9 @@ def tally_rows(
 
     Returns how many do, and the number of additions.
     """
-    n, walked = 0, 0
+    n, walked = ZERO, ZERO
     for t in range(start, stop):
-        u = places[t] + 1
+        u = np.int64(places[t]) + 1
         while whole and rows[u - 1] >= 0:
             u -= 1
         weight = weight_of_row(rows, u, weights)
@@ -673,7 +674,7 @@ def copy_rows(
     # A row of one partner tells of no pair. But whether a set is closed, it does tell.
     fewest = 1 if whole else 2
     local_rows[0] = -1
-    n_rows, held = 0, 1
+    n_rows, held = ZERO, ONE
     for t in range(start, stop):
         begin, u = held, places[t] + 1
         while whole and rows[u - 1] >= 0:

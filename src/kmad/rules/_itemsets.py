@@ -84,7 +84,9 @@ class Itemsets:
         self.items: NDArray[np.int32] = _read_only(np.asarray(items, np.int32))
         self.offsets: NDArray[np.int64] = _read_only(np.asarray(offsets, np.int64))
         numbers = np.asarray(counts)
-        self.counts: NDArray[Any] = _read_only(numbers.astype(np.float64 if numbers.dtype.kind == "f" else np.int64))
+        self.counts: NDArray[Any] = _read_only(
+            numbers.astype(np.float64 if numbers.dtype.kind == "f" else np.int64, copy=False)
+        )
         # np.array(labels) would make a table of labels that are tuples.
         named = np.empty(len(labels), object)
         named[:] = labels if isinstance(labels, np.ndarray) else list(labels)

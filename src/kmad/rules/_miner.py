@@ -1,7 +1,5 @@
 """All frequent sets of a database: the search cut into pieces, for threads, the guard, progress and Ctrl-C."""
 
-import time
-from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeVar
 
@@ -31,18 +29,18 @@ from kmad.rules._branches import (
 )
 from kmad.rules._database import Database, count_pairs
 from kmad.rules._memory import itemsets_at_hand
+from kmad.rules._reports import Reports
 
 CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
 # Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
 PIECES = 32
 # Work of a search that is over before a pool of threads has started.
-ALONE = 4_000_000
+ALONE = 1_000_000
 # So many sets fit anywhere; for more, the memory at hand must be looked up.
 FEW_SETS = 1 << 20
 S = TypeVar("S", bound=np.generic)
 
 FEWEST_NODES, FEWEST_LISTS, FEWEST_WORDS = 1 << 12, 1 << 10, 1 << 14
-REPORT_EVERY = 1.0
 
 
 class TooManyItemsetsError(Exception):
@@ -62,22 +60,24 @@ class Miner:
         kind: str,
         max_len: int | None,
         limit: int | None,
-        tell: Callable[..., None],
+        reports: Reports,
+        threads: Threads,
     ) -> None:
-        self._database = Database._make(frozen(array) for array in database)
-        self._pairs = frozen(count_pairs(database))
+        self._database = database
+        self._threads = threads
+        ends = np.flatnonzero(database.rows < 0)
+        self._pairs = frozen(count_pairs(self._database, ends, threads))
         # Of a row and its end, the longest.
-        self._longest_row = int(np.diff(np.flatnonzero(database.rows < 0)).max(initial=1))
+        self._longest_row = int(np.diff(ends).max(initial=1))
         self._kind = CODES[kind]
         self._max_len = np.iinfo(np.int32).max if max_len is None else max_len
         self._limit = limit
-        self._tell = tell
-        self._told = time.monotonic()
+        self._reports = reports
         self._error: BaseException | None = None
         self._idle: list[Work] = []
         self._found = [0] * len(database.counts)
 
-    def run(self, threads: Threads) -> list[Nodes]:
+    def run(self) -> list[Nodes]:
         """The sets as trees, one after the other."""
         n_items = len(self._database.counts)
         if not n_items:
@@ -91,7 +91,7 @@ class Miner:
         cuts = np.searchsorted(edges, np.linspace(edges[first], edges[-1], PIECES + 1))
         pieces = pairwise(np.unique(np.concatenate([[first], cuts, [n_items]])).tolist())
         try:
-            return [tree, *threads.map(self._search_piece, pieces)]
+            return [tree, *self._threads.map(self._search_piece, pieces)]
         except BaseException as error:
             self._error = error
             raise
@@ -141,10 +141,9 @@ class Miner:
             raise TooManyItemsetsError(self._limit)
         if self._error is not None:
             raise self._error
-        now = time.monotonic()
-        if now - self._told > REPORT_EVERY:
-            self._told = now
-            self._tell("apriori: %s itemsets so far, at item %d of %d", f"{found:,}", first, len(self._database.counts))
+        self._reports.tell_at_times(
+            "apriori: %s itemsets so far, at item %d of %d", f"{found:,}", first, len(self._database.counts)
+        )
 
     def _new_work(self) -> Work:
         database = self._database

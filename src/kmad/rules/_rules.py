@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_real
+from kmad._validation import check_integer, check_jobs, check_real
 from kmad.rules._baskets import read_baskets
 from kmad.rules._itemsets import Itemsets
 from kmad.rules._lattice import (
@@ -38,6 +38,7 @@ from kmad.rules._recommend import (
     make_table,
     recommend,
 )
+from kmad.rules._reports import Reports
 from kmad.rules._significance import (
     ADJUSTMENTS,
     AGAINST,
@@ -467,7 +468,8 @@ class Rules:
         TypeError, ValueError
             When the baskets are of no such kind, or another argument is not among the above.
         """
-        given = read_baskets(baskets, basket, item)
+        with Threads(self._n_jobs) as threads:
+            given = read_baskets(baskets, basket, item, threads)
         numbers = np.array([self._ids.get(label, -1) for label in given.labels], np.int64)
         names: Sequence[Any] = range(given.n_baskets)
         if basket is not None:
@@ -614,6 +616,7 @@ def association_rules(
     consequent: Template = None,
     max_rules: int | None = None,
     n_jobs: int | None = -1,
+    verbose: int = 0,
 ) -> Rules:
     """Find the rules "who buys the antecedent buys the consequent too" among frequent itemsets.
 
@@ -657,6 +660,10 @@ def association_rules(
     n_jobs : int or None, default=-1
         Number of threads, as in joblib: -1 for all processors, None for 1 unless joblib's context says otherwise. The
         result does not depend on it. It holds for measures that are asked for later, too.
+
+    verbose : int, default=0
+        1 tells the steps, and on long searches the progress, through the logger ``kmad``, or on standard error where
+        logging has no handler.
 
     Returns
     -------
@@ -709,6 +716,9 @@ def association_rules(
         confidence *= 1 - ROUNDING
     if max_rules is not None:
         check_integer("max_rules", max_rules, least=0)
+    check_jobs(n_jobs)
+    check_integer("verbose", verbose, least=0)
+    reports = Reports(verbose)
     limit = memory_at_hand() // 2 // BYTES_PER_RULE if max_rules is None else int(max_rules)
     longest = int(itemsets.lengths.max(initial=1))
     check_integer("min_antecedent", min_antecedent, least=1)
@@ -726,11 +736,14 @@ def association_rules(
     with Threads(n_jobs) as threads:
         chunks = even_chunks(itemsets)
         lattice = build_lattice(itemsets, chunks, threads)
+        reports.tell("association_rules: %d itemsets have all their subsets", len(itemsets))
         n_rules = np.zeros(len(itemsets), np.int64)
 
         def run(start: int, stop: int, at: int, room: Parts) -> None:
             limits = (confidence, frozen(np.array(bounds)))
             split(*lattice, sides, needed, needed.sum(), *limits, start, stop, n_rules, at, *room)
+            step = "written" if len(room[0]) else "counted"
+            reports.tell_at_times("association_rules: rules %s up to itemset %d of %d", step, stop, len(itemsets))
 
         nowhere = _room(0)
         threads.map(lambda start, stop: run(start, stop, 0, nowhere), chunks)
@@ -754,6 +767,7 @@ def association_rules(
             parts = threads.map(choose, chunks)
             x, y, z = (np.concatenate(part) for part in zip(*parts, strict=True))
             room = x, y, z
+    reports.tell("association_rules: %d rules", len(room[0]))
     return _linked(Rules(itemsets, *room, n_jobs=n_jobs), lattice)
 
 
