@@ -1,19 +1,21 @@
 """The BG/NBD and the MBG/NBD model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads
+from kmad._threads import Threads, row_chunks
+from kmad.value._ahead import bg_alive, mean_ratios
 from kmad.value._beta import BetaNodes, beta_nodes, gamma_nodes
 from kmad.value._bg_nbd_sums import sum_rows
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
-from kmad.value._model import BLOCK_SIZE, add_up, blocks, curve_of
+from kmad.value._model import add_up, curve_of
 
 Floats = NDArray[np.float64]
 
@@ -154,25 +156,20 @@ class BGNBD(ContinuousModel):
         return evaluate
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        r, alpha, a, b = self._values()
-        early = self._early_chances
-
-        def block(x: Floats, recency: Floats, T: Floats) -> Floats:
-            # Before the first chance to drop out the odds may be anything: they are not looked at.
-            with np.errstate(all="ignore"):
-                odds = a / (b - 1 + early + x) * np.exp((r + x) * np.log1p((T - recency) / (alpha + recency)))
-                return np.where(x + early > 0, 1 / (1 + odds), 1.0)
-
-        return self._by_rows(block, x, recency, T)
-
-    def _alive_now(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        return self._alive(x, recency, T)
+        params, alive = self._values(), np.empty(len(x))
+        rows = frozen(x), frozen(recency), frozen(T)
+        with Threads(self.n_jobs) as threads:
+            threads.map(
+                lambda start, stop: bg_alive(*rows, start, stop, *params, self._early_chances, alive),
+                row_chunks(len(x)),
+            )
+        return alive
 
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
-        return self._mixed(_purchases, x, T, horizon)
+        return self._over_dropout(_purchases, x, T, horizon) * horizon / (self.params_["alpha"] + T)
 
     def _surviving(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
-        return self._mixed(_survival, x, T, horizon)
+        return self._over_dropout(_survival, x, T, horizon)
 
     def _counting(self, n: int, x: Floats, T: Floats, horizon: Floats) -> Floats:
         from scipy.special import betainc, betaln, gammaln  # noqa: PLC0415 - half a second
@@ -190,35 +187,33 @@ class BGNBD(ContinuousModel):
 
     def _discounted(self, x: Floats, T: Floats, discount_rate: float) -> Floats:
         r, alpha, a, b = self._values()
-        result = np.empty(len(x))
-        for count, at in _by_count(x):
-            p = beta_nodes(a, b + count + self._early_chances)
-            g = gamma_nodes(r + count)
+
+        @cache
+        def nodes_of(count: float) -> tuple[Floats, ...]:
+            p, g = beta_nodes(a, b + count + self._early_chances), gamma_nodes(r + count)
+            return tuple(map(frozen, (p.p, p.weight, g.g, g.weight)))
+
+        def mean(count: float, log_rate: Floats) -> Floats:
             # A customer of rate g / (alpha + T) who drops out with p: the sum over his purchases is geometric.
-            for i in at:
-                ratio = discount_rate * (alpha + T[i]) / g.g
-                result[i] = p.weight @ (1 / (p.p[:, None] + ratio)) @ g.weight
-        return result
+            result = np.empty(len(log_rate))
+            mean_ratios(*nodes_of(count), frozen(np.exp(log_rate)), result)
+            return result
 
-    def _mixed(self, function: Callable[..., Floats], x: Floats, T: Floats, horizon: Floats) -> Floats:
-        """The expectation over p of `function`, of p, the shape of the rate and the horizon in units of its scale."""
+        return self._means(mean, x, np.log(discount_rate * (alpha + T)))
+
+    def _over_dropout(self, function: Callable[..., Floats], x: Floats, T: Floats, horizon: Floats) -> Floats:
+        """The mean over p of `function`, of p, the shape of the rate and the horizon in units of its scale."""
         r, alpha, a, b = self._values()
-        span = horizon / (alpha + T)
-        result = np.empty(len(x))
-        pieces: list[tuple[float, BetaNodes, NDArray[np.intp]]] = []
-        for count, at in _by_count(x):
-            nodes = beta_nodes(a, b + count + self._early_chances)
-            pieces += [
-                (r + count, nodes, at[start:stop]) for start, stop in blocks(len(at), BLOCK_SIZE // len(nodes.p))
-            ]
 
-        def piece(i: int, _: int) -> None:
-            shape, nodes, at = pieces[i]
-            result[at] = (function(nodes.p, shape, span[at][:, None]) * nodes.weight).sum(axis=1)
+        @cache
+        def nodes_of(count: float) -> BetaNodes:
+            return beta_nodes(a, b + count + self._early_chances)
 
-        with Threads(self.n_jobs) as threads:
-            threads.map(piece, blocks(len(pieces), 1))
-        return result
+        def mean(count: float, u: Floats) -> Floats:
+            nodes = nodes_of(count)
+            return np.asarray((function(nodes.p, r + count, np.expm1(u)[:, None]) * nodes.weight).sum(axis=1))
+
+        return self._means(mean, x, self._by_rows(lambda T, span: np.log1p(span / (alpha + T)), T, horizon))
 
 
 class MBGNBD(BGNBD):
@@ -259,16 +254,11 @@ class MBGNBD(BGNBD):
 
 
 def _purchases(p: Floats, shape: float, span: Floats) -> Floats:
-    """Purchases expected of those who drop out with probability p, their rates gamma distributed."""
-    return np.asarray(-np.expm1(-shape * np.log1p(p * span)) / p)
+    """Purchases expected of those who drop out with probability p, their rates gamma distributed, by the span."""
+    dropped = p * span
+    with np.errstate(invalid="ignore"):
+        return np.where(dropped > 0, -np.expm1(-shape * np.log1p(dropped)) / dropped, shape)
 
 
 def _survival(p: Floats, shape: float, span: Floats) -> Floats:
     return np.asarray(np.exp(-shape * np.log1p(p * span)))
-
-
-def _by_count(x: Floats) -> Iterator[tuple[float, NDArray[np.intp]]]:
-    """Each frequency, and the rows that have it."""
-    order = np.argsort(x, kind="stable")
-    counts, starts = np.unique(x[order], return_index=True)
-    return zip(map(float, counts), np.split(order, starts[1:]), strict=True)

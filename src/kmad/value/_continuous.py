@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmad._threads import Threads
+from kmad.value._by_count import Mean, MeansByCount
 from kmad.value._columns import read_purchases
 from kmad.value._distinct import weighted_rows
 from kmad.value._likelihood import Evaluate, Limit
@@ -64,10 +65,16 @@ class ContinuousModel(PurchaseModel):
         """
         return self._fit(summary, sample_weight)
 
-    _read = staticmethod(read_purchases)
+    def _read(self, name: str, table: object) -> tuple[Floats, Floats, Floats]:
+        with Threads(self.n_jobs) as threads:
+            return read_purchases(name, table, threads)
+
+    def _apart(self, function: Callable[..., Floats], *columns: Floats) -> Floats:
+        n_rows = max(map(len, columns))
+        return function(*(np.broadcast_to(column, n_rows) for column in columns))
 
     def _problem(self, summary: object, weights: Callable[[int], Floats], threads: Threads) -> Problem:
-        columns = read_purchases("summary", summary)
+        columns = read_purchases("summary", summary, threads)
         weight = weights(len(columns[0]))
         part = part_of(len(columns[0]))
         some = None if part is None else weighted_rows([column[part] for column in columns], weight[part])
@@ -92,6 +99,12 @@ class ContinuousModel(PurchaseModel):
             log_jacobian=-n_purchases * float(np.log(unit)),
             n_customers=n_customers,
         )
+
+    def _means(self, mean: Mean, x: Floats, u: Floats) -> Floats:
+        """`mean` of the count and u of each row, an analytic function of u where |Im u| < pi."""
+        with Threads(self.n_jobs) as threads:
+            means = MeansByCount(mean, x, float(u.min()), float(u.max()), threads)
+        return self._by_rows(means, x, u, width=means.width)
 
     @abstractmethod
     def _start(self, rate: float) -> tuple[float, ...]:

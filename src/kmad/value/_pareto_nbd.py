@@ -1,5 +1,6 @@
 """The Pareto/NBD model."""
 
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -7,12 +8,13 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
+from kmad.value._beta import BetaNodes, beta_nodes
+from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
-from kmad.value._model import SUM_ROWS, add_up, blocks, curve_of
-from kmad.value._pareto_nbd_sums import log_odds_of_dropout, sum_rows
-from kmad.value._purchases import once_each
+from kmad.value._model import add_up, curve_of
+from kmad.value._pareto_nbd_sums import sum_rows
 
 Floats = NDArray[np.float64]
 
@@ -157,29 +159,51 @@ class ParetoNBD(ContinuousModel):
         return evaluate
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        log_odds = np.empty(len(x))
-        x, recency, T = frozen(x), frozen(recency), frozen(T)
         r, alpha, s, beta = self._values()
-        nodes = _unit_nodes(8)
+        near, far = min(alpha, beta), max(alpha, beta)
 
-        def block(start: int, stop: int) -> None:
-            log_odds_of_dropout(x, recency, T, start, stop, r, alpha, s, beta, *nodes, log_odds)
+        @cache
+        def nodes_of(count: float) -> BetaNodes:
+            return beta_nodes(1.0, r + count + s)
+
+        def mean(count: float, u: Floats) -> Floats:
+            # The odds of a dropout after y, when nothing is known of the time after, at exp(u) = (far + y) / (near + y):
+            # the integral of the likelihood from y on as the mean over a beta distribution.
+            nodes = nodes_of(count)
+            power = r + count if alpha <= beta else s + 1
+            odds = np.exp(-power * np.log1p(nodes.p * np.expm1(u)[:, None])) * nodes.weight
+            return np.asarray(odds.sum(axis=1) * s / (r + count + s) * (1 if alpha <= beta else np.exp(u)))
+
+        def ratio(y: Floats) -> Floats:
+            return np.log1p((far - near) / (near + y))
 
         with Threads(self.n_jobs) as threads:
-            threads.map(block, blocks(len(x), SUM_ROWS))
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(log_odds))
+            means = MeansByCount(mean, x, float(ratio(T.max())), float(ratio(recency.min())), threads)
+
+        def block(x: Floats, recency: Floats, T: Floats) -> Floats:
+            then, now = ratio(recency), ratio(T)
+            grown = np.log1p((T - recency) / (near + recency))
+            near_power, far_power = (r + x, s) if alpha <= beta else (s, r + x)
+            with np.errstate(over="ignore"):
+                growth = np.exp(near_power * grown + far_power * (grown + now - then))
+                return 1 / (1 + np.maximum(means(x, then) * growth - means(x, now), 0))
+
+        return self._by_rows(block, x, recency, T, width=4 * means.width)
 
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         r, alpha, s, beta = self._values()
-        ahead = np.log1p(horizon / (beta + T))
-        # The integral of the survival function; at s = 1 it is the logarithm itself.
-        length = ahead if s == 1 else np.expm1((1 - s) * ahead) / (1 - s)
-        return np.asarray((r + x) / (alpha + T) * (beta + T) * length)
+
+        def block(x: Floats, T: Floats, horizon: Floats) -> Floats:
+            ahead = np.log1p(horizon / (beta + T))
+            # The integral of the survival function; at s = 1 it is the logarithm itself.
+            length = ahead if s == 1 else np.expm1((1 - s) * ahead) / (1 - s)
+            return np.asarray((r + x) / (alpha + T) * (beta + T) * length)
+
+        return self._by_rows(block, x, T, horizon, width=4)
 
     def _surviving(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         _, _, s, beta = self._values()
-        return np.exp(-s * np.log1p(horizon / (beta + T)))
+        return self._by_rows(lambda T, horizon: np.exp(-s * np.log1p(horizon / (beta + T))), T, horizon, width=4)
 
     def _counting(self, n: int, x: Floats, T: Floats, horizon: Floats) -> Floats:
         from scipy.special import gammaln  # noqa: PLC0415 - half a second
@@ -215,13 +239,11 @@ class ParetoNBD(ContinuousModel):
     def _discounted(self, x: Floats, T: Floats, discount_rate: float) -> Floats:
         r, alpha, s, beta = self._values()
 
-        # The integral of exp(-rate w) (1 + w)^-s over all w, by the trapezoidal rule in log w.
-        v = np.linspace(-40.0, np.log(45.0 / (discount_rate * (beta + T.min()))), LENGTH_NODES)
-        step, w = v[1] - v[0], np.exp(v)
+        def mean(_: float, log_rate: Floats) -> Floats:
+            # The integral of exp(-rate w) (1 + w)^-s over all w, by the trapezoidal rule in log w.
+            v, step = np.linspace(-40.0, np.log(45.0) - log_rate, LENGTH_NODES, axis=1, retstep=True)
+            w = np.exp(v)
+            return np.asarray(np.exp(v - np.exp(log_rate)[:, None] * w - s * np.log1p(w)).sum(axis=1) * step)
 
-        def length_of(rate: Floats) -> Floats:
-            return np.asarray(np.exp(v - rate[:, None] * w - s * np.log1p(w)).sum(axis=1) * step)
-
-        rate = discount_rate * (beta + T)
-        length = once_each(lambda rate: self._by_rows(length_of, rate, width=LENGTH_NODES), rate)
+        length = self._means(mean, np.zeros(len(x)), np.log(discount_rate * (beta + T)))
         return (r + x) / (alpha + T) * (beta + T) * length
