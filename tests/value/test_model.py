@@ -17,6 +17,7 @@ from tests.value.purchases import draw_bg, draw_pareto
 
 from kmad import BGBB, BGNBD, MBGNBD, GammaGamma, ParetoNBD, ShiftedBetaGeometric, warmup
 from kmad.value import (
+    _ahead,
     _bg_bb_sums,
     _bg_nbd_sums,
     _distinct,
@@ -260,6 +261,27 @@ def test_fit_that_starts_from_a_part_finds_the_same(kind, monkeypatch):
     assert kind().fit(customers, sample_weight=weight).converged_
 
 
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (ParetoNBD, (0.553, 10.578, 0.606, 11.669)),
+        (ParetoNBD, (0.3, 1e4, 1.7, 0.02)),
+        (ParetoNBD, (5.0, 0.01, 0.2, 3e3)),
+        (ParetoNBD, (2.0, 7.0, 900.0, 8e3)),
+        (BGNBD, (0.243, 4.414, 0.793, 2.426)),
+        (BGNBD, (300.0, 2e3, 50.0, 4e2)),
+        (MBGNBD, (0.02, 0.5, 0.1, 0.1)),
+    ],
+)
+def test_many_customers_are_told_what_each_alone_is(kind, values):
+    model = kind.from_params(**dict(zip(kind.parameters, values, strict=True)))
+    customers = np.array([(0, 0, 20), (3, 10, 20), (3, 20, 20), (12, 15, 16), (1, 2, 30), (1, 0.5, 400)], float)
+    apart = [ask(model, customers[i : i + 1]) for i in range(len(customers))]
+    for found, *each in zip(ask(model, np.repeat(customers, 100, axis=0)), *apart, strict=True):
+        np.testing.assert_allclose(found[::100], np.concatenate(each), rtol=1e-11)
+        np.testing.assert_array_equal(found.reshape(len(customers), 100), found[::100, None].repeat(100, axis=1))
+
+
 def test_rows_that_are_equal_are_worked_out_once(future, monkeypatch):
     customers = draw(type(future), 200)
     expected = ask(future, customers)
@@ -431,13 +453,13 @@ def test_time_must_have_passed(kind):
 
 def test_warmup_leaves_nothing_to_compile():
     def signatures():
-        modules = (_bg_bb_sums, _bg_nbd_sums, _distinct, _gamma_gamma_sums, _pareto_nbd_sums)
+        modules = (_ahead, _bg_bb_sums, _bg_nbd_sums, _distinct, _gamma_gamma_sums, _pareto_nbd_sums)
         found = [value for module in modules for value in vars(module).values() if hasattr(value, "signatures")]
         return [list(value.signatures) for value in found]
 
     warmup()
     before = signatures()
-    assert len(before) == (0 if numba.config.DISABLE_JIT else 7)
+    assert len(before) == (0 if numba.config.DISABLE_JIT else 14)
     for kind in KNOWN:
         ask(kind().fit(draw(kind), sample_weight=np.ones(800)), draw(kind))
     assert signatures() == before

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmad._jit import kernel
+from kmad._jit import kernel, reordering_kernel
 
 # log(2) in two parts, the first of which has zeros at its end: multiples of it are exact.
 LOG2_HIGH, LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -15,8 +15,8 @@ MANTISSA_BITS, EXPONENT_AT, BIAS = np.int64(0x000FFFFFFFFFFFFF), np.int64(52), n
 ROOT_BITS, TO_ONE = np.int64(0x3FE6A09E00000000), np.int64(0x3FF0000000000000 - 0x3FE6A09E00000000)
 # exp() of more is not a number with all its digits.
 LARGEST_POWER = 708.0
-# Rows whose temporaries stay in the fastest cache.
-BATCH = 256
+# Terms of a tabulated polynomial.
+N_TERMS = 16
 
 
 @kernel
@@ -124,28 +124,54 @@ def bg_alive(
 
 
 @kernel
+def dropout_terms(
+    x,  # (n,) IN
+    recency,  # (n,) IN
+    T,  # (n,) IN
+    near,  # float, IN, the smaller of alpha and beta
+    far,  # float, IN, the larger one
+    r,  # float, IN
+    s,  # float, IN
+    near_is_alpha,  # bool, IN
+    then,  # (n,) OUT log((far + recency) / (near + recency))
+    now,  # (n,) OUT log((far + T) / (near + T))
+    growth,  # (n,) OUT ((alpha + T) / (alpha + recency))^(r + x) ((beta + T) / (beta + recency))^s
+):
+    """Write what the probability alive of the Pareto/NBD model is made of."""
+    for i in range(len(x)):
+        then[i] = log1p((far - near) / (near + recency[i]))
+        now[i] = log1p((far - near) / (near + T[i]))
+        near_power = r + x[i] if near_is_alpha else s
+        far_power = s if near_is_alpha else r + x[i]
+        grown = log1p((T[i] - recency[i]) / (near + recency[i]))
+        growth[i] = exp(near_power * grown + far_power * (grown + now[i] - then[i]))
+
+
+@reordering_kernel
 def interpolate(
     x,  # (n,) IN
     u,  # (n,) IN
     first,  # int, IN, the piece that the tables begin with
     per_unit,  # float, IN, pieces to a unit of u
     slot,  # (most + 1,) IN, where the tables of each count are
-    tables,  # (n_counts, n_pieces, n_terms) IN, coefficients of the powers of a place from -1 to 1 within a piece
+    tables,  # (n_counts, n_pieces, N_TERMS) IN, coefficients of the powers of a place from -1 to 1 within a piece
     result,  # (n,) OUT
 ):
     """Write the function of count and u that is tabulated."""
     last = tables.shape[1] - 1
-    n_terms = tables.shape[2]
     for i in range(len(x)):
         at = u[i] * per_unit - first
         # Rounding may put the ends of the range outside.
         piece = min(max(int(at), 0), last)
         place = 2.0 * (at - piece) - 1.0
-        terms = tables[slot[int(x[i])], piece]
-        value = terms[n_terms - 1]
-        for k in range(n_terms - 2, -1, -1):
-            value = value * place + terms[k]
-        result[i] = value
+        square = place * place
+        j = slot[int(x[i])]
+        # Even and odd powers apart: half as many steps wait for each other.
+        even, odd = tables[j, piece, N_TERMS - 2], tables[j, piece, N_TERMS - 1]
+        for k in range(N_TERMS - 4, -1, -2):
+            even = even * square + tables[j, piece, k]
+            odd = odd * square + tables[j, piece, k + 1]
+        result[i] = even + place * odd
 
 
 @kernel

@@ -8,8 +8,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads
-from kmad.value._ahead import interpolate
+from kmad.value._ahead import N_TERMS, interpolate
 
 Floats = NDArray[np.float64]
 # The mean for a count and for several u.
@@ -18,7 +17,6 @@ Mean: TypeAlias = Callable[[float, Floats], Floats]
 # Pieces of u. The means are analytic where |Im u| < pi, so that on a piece of length 1 the coefficients of Chebyshev's
 # polynomials fall by a factor of 12 each: 16 of them leave some 1e-17.
 PER_UNIT = 1.0
-N_TERMS = 16
 # A piece on which the last two coefficients are larger than this, compared with the mean itself, is not tabulated.
 RESOLVED = 1e-14
 # Rows that are worked out together where they are not tabulated: by the nodes of a mean it makes a temporary.
@@ -27,18 +25,16 @@ DIRECT_ROWS = 1 << 9
 PLACES = chebyshev.chebpts1(N_TERMS)
 TO_CHEBYSHEV = np.linalg.inv(chebyshev.chebvander(PLACES, N_TERMS - 1))
 # (n_terms, n_terms) coefficients of Chebyshev's polynomials to those of powers; as they fall fast, nothing cancels.
-TO_POWERS = np.array(
-    [np.pad(chebyshev.cheb2poly(row), (0, N_TERMS))[:N_TERMS] for row in np.eye(N_TERMS)]
-)
+TO_POWERS = np.array([np.pad(chebyshev.cheb2poly(row), (0, N_TERMS))[:N_TERMS] for row in np.eye(N_TERMS)])
 
 
 class MeansByCount:
-    """A function of a count and of u, for many rows: tabulated for each count where there are more rows than entries.
+    """A function of a count and of u between two bounds: tabulated where there are more rows than entries of tables.
 
     The mean must be an analytic function of u where |Im u| < pi.
     """
 
-    def __init__(self, mean: Mean, x: Floats, low: float, high: float, threads: Threads) -> None:
+    def __init__(self, mean: Mean, x: Floats, low: float, high: float) -> None:
         self._mean = mean
         first, last = np.floor(PER_UNIT * low), np.floor(PER_UNIT * high)
         n_pieces = int(last - first) + 1
@@ -46,24 +42,19 @@ class MeansByCount:
         seen[x.astype(np.int64)] = True
         counts = np.flatnonzero(seen)
         tabulated = len(x) > len(counts) * n_pieces * N_TERMS
-        # Rows for which __call__ takes as much memory as an array of one number a row, for the direct sums.
+        # How many numbers a row takes.
         self.width = 1 if tabulated else 16
         self._tables = np.empty((0, n_pieces, N_TERMS))
         if not tabulated:
             return
         self._first = int(first)
         self._slot = np.cumsum(seen) - 1
-        self._tables = np.empty((len(counts), n_pieces, N_TERMS))
         u = (first + np.arange(n_pieces)[:, None] + (1 + PLACES) / 2) / PER_UNIT
 
-        def tabulate(start: int, stop: int) -> None:
-            for j in range(start, stop):
-                values = mean(float(counts[j]), u.ravel()).reshape(u.shape)
-                found = values @ TO_CHEBYSHEV.T
-                left = np.abs(found[:, -2:]).max(axis=1) > RESOLVED * np.abs(values).min(axis=1)
-                self._tables[j] = np.where(left[:, None], np.nan, found @ TO_POWERS)
-
-        threads.map(tabulate, [(j, j + 1) for j in range(len(counts))])
+        values = np.stack([mean(float(count), u.ravel()) for count in counts]).reshape(len(counts), *u.shape)
+        found = values @ TO_CHEBYSHEV.T
+        resolved = np.abs(found[..., -2:]).max(axis=-1) <= RESOLVED * np.abs(values).min(axis=-1)
+        self._tables = np.where(resolved[..., None], found @ TO_POWERS, np.nan)
 
     def __call__(self, x: Floats, u: Floats) -> Floats:
         """The means of some of the rows."""

@@ -102,8 +102,7 @@ class ContinuousModel(PurchaseModel):
 
     def _means(self, mean: Mean, x: Floats, u: Floats) -> Floats:
         """`mean` of the count and u of each row, an analytic function of u where |Im u| < pi."""
-        with Threads(self.n_jobs) as threads:
-            means = MeansByCount(mean, x, float(u.min()), float(u.max()), threads)
+        means = MeansByCount(mean, x, float(u.min()), float(u.max()))
         return self._by_rows(means, x, u, width=means.width)
 
     @abstractmethod

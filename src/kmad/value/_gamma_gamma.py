@@ -152,7 +152,7 @@ class GammaGamma(Model):
         rows, expected = (frozen(x), frozen(amount)), np.empty(len(x))
 
         def block(start: int, stop: int) -> bool:
-            return expected_spend(*rows, start, stop, p, q, gamma, float(MOST_PURCHASES), expected)
+            return bool(expected_spend(*rows, start, stop, p, q, gamma, float(MOST_PURCHASES), expected))
 
         with Threads(self.n_jobs) as threads:
             right = all(threads.map(block, row_chunks(len(x))))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.value._beta import BetaNodes, beta_nodes
+from kmad.value._ahead import dropout_terms
+from kmad.value._beta import BetaNodes, beta_nodes, mean_power
 from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
@@ -160,33 +161,26 @@ class ParetoNBD(ContinuousModel):
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         r, alpha, s, beta = self._values()
-        near, far = min(alpha, beta), max(alpha, beta)
+        near, far, near_is_alpha = min(alpha, beta), max(alpha, beta), alpha <= beta
 
         @cache
         def nodes_of(count: float) -> BetaNodes:
             return beta_nodes(1.0, r + count + s)
 
-        def mean(count: float, u: Floats) -> Floats:
-            # The odds of a dropout after y, when nothing is known of the time after, at exp(u) = (far + y) / (near + y):
-            # the integral of the likelihood from y on as the mean over a beta distribution.
-            nodes = nodes_of(count)
-            power = r + count if alpha <= beta else s + 1
-            odds = np.exp(-power * np.log1p(nodes.p * np.expm1(u)[:, None])) * nodes.weight
-            return np.asarray(odds.sum(axis=1) * s / (r + count + s) * (1 if alpha <= beta else np.exp(u)))
+        def odds_after(count: float, u: Floats) -> Floats:
+            # The integral of the likelihood from y on, over the likelihood of being alive at y, is a mean over a beta
+            # distribution, and depends on y by exp(u) = (far + y) / (near + y) alone.
+            power, factor = (r + count, 1.0) if near_is_alpha else (s + 1, np.exp(u))
+            return np.asarray(factor * s / (r + count + s) * mean_power(nodes_of(count), power, np.expm1(u)))
 
-        def ratio(y: Floats) -> Floats:
-            return np.log1p((far - near) / (near + y))
-
-        with Threads(self.n_jobs) as threads:
-            means = MeansByCount(mean, x, float(ratio(T.max())), float(ratio(recency.min())), threads)
+        low, high = (float(np.log1p((far - near) / (near + y))) for y in (T.max(), recency.min()))
+        means = MeansByCount(odds_after, x, low, high)
 
         def block(x: Floats, recency: Floats, T: Floats) -> Floats:
-            then, now = ratio(recency), ratio(T)
-            grown = np.log1p((T - recency) / (near + recency))
-            near_power, far_power = (r + x, s) if alpha <= beta else (s, r + x)
-            with np.errstate(over="ignore"):
-                growth = np.exp(near_power * grown + far_power * (grown + now - then))
-                return 1 / (1 + np.maximum(means(x, then) * growth - means(x, now), 0))
+            then, now, growth = np.empty((3, len(x)))
+            dropout_terms(frozen(x), frozen(recency), frozen(T), near, far, r, s, near_is_alpha, then, now, growth)
+            odds = means(x, then) * growth - means(x, now)
+            return 1 / (1 + np.maximum(odds, 0))
 
         return self._by_rows(block, x, recency, T, width=4 * means.width)
 

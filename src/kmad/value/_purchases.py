@@ -47,8 +47,9 @@ class PurchaseModel(Model):
         """
         x, recency, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-        alive = self._apart(self._alive, x, recency, T)
-        return one_or_many(alive * self._apart(self._expected, x, T, spans), horizon, customers)
+        expected = self._apart(self._expected, x, T, spans)
+        expected *= self._apart(self._alive, x, recency, T)
+        return one_or_many(expected, horizon, customers)
 
     def probability_alive(self, customers: object = None, later: ArrayLike = 0.0) -> float | Floats:
         """Probability that a customer has not dropped out by the time T + `later`.
@@ -141,9 +142,9 @@ class PurchaseModel(Model):
         """
         check_real("discount_rate", discount_rate, above=0.0, below=np.inf)
         x, recency, T = self._customers(customers)
-        alive = self._apart(self._alive, x, recency, T)
-        of_living = self._apart(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
-        return one_or_many(alive * of_living, 0.0, customers)
+        expected = self._apart(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
+        expected *= self._apart(self._alive, x, recency, T)
+        return one_or_many(expected, 0.0, customers)
 
     def frequency_distribution(self, max_frequency: int = 7, *, T: ArrayLike | None = None) -> Floats:
         """Number of customers expected to have made 0, 1, 2, ... repeat purchases.
