@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad.value._occasions import Occasions, gather_occasions
+from kmad.value._occasions import Lines, Occasions, sort_log
 from kmad.value._tables import Column, Table
 from kmad.value._units import Integers, Times, Unit, period_of
 
@@ -32,7 +32,11 @@ class Log(NamedTuple):
 
     def occasions(self, period: Unit) -> Occasions:
         """Purchases and returns of each customer, by period."""
-        return gather_occasions(self.code, self.n_codes, period_of(self.time, period), self.amount)
+        return self.lines(period).occasions(0, self.n_codes)
+
+    def lines(self, period: Unit) -> Lines:
+        """The lines customer by customer."""
+        return sort_log(self.code, self.n_codes, period_of(self.time, period), self.amount)
 
     def end(self, given: Time | None) -> np.datetime64:
         """The time that the caller gives, or the last one in the log."""
