@@ -5,17 +5,17 @@ from tests.asserts import rows
 
 from kmad.value._ahead import exp, log1p
 
-N = rows(20_000, 2_000)
+N = rows(20_000, 1_000)
 
 
 def test_exponential_is_that_of_numpy():
-    powers = np.linspace(-700, 700, N)
+    powers = np.linspace(-690, 690, N)
     assert_allclose([exp(power) for power in powers], np.exp(powers), rtol=6e-16)
     small = np.linspace(-1e-8, 1e-8, 101)
     assert_allclose([exp(power) for power in small], np.exp(small), rtol=2.3e-16)
 
 
-@pytest.mark.parametrize(("power", "bound"), [(1e9, 708.0), (-1e9, -708.0), (np.inf, 708.0), (-np.inf, -708.0)])
+@pytest.mark.parametrize(("power", "bound"), [(1e9, 690.0), (-1e9, -690.0), (np.inf, 690.0), (-np.inf, -690.0)])
 def test_exponential_is_bounded(power, bound):
     assert exp(power) == exp(bound)
     assert np.isfinite(exp(power))

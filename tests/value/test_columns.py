@@ -91,6 +91,8 @@ def test_contracts_that_cannot_be_are_named(row, message):
 def test_amounts_that_cannot_be_are_named(row):
     with pytest.raises(ValueError, match="a finite monetary_value above 0 where the frequency is above 0"):
         GammaGamma().fit([row])
+    with pytest.raises(ValueError, match="customers must have a finite monetary_value above 0"):
+        GammaGamma.from_params(p=6.25, q=3.74, gamma=15.44).expected_spend([row])
 
 
 def test_amount_of_customers_without_purchases_does_not_matter():

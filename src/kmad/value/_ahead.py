@@ -13,8 +13,8 @@ COUNTER, COUNTER_BITS = 4503599627370496.0, np.int64(0x4330000000000000)
 MANTISSA_BITS, EXPONENT_AT, BIAS = np.int64(0x000FFFFFFFFFFFFF), np.int64(52), np.int64(1023)
 # sqrt(1/2) with its last bits cleared; the distance from it to 1.
 ROOT_BITS, TO_ONE = np.int64(0x3FE6A09E00000000), np.int64(0x3FF0000000000000 - 0x3FE6A09E00000000)
-# exp() of more is not a number with all its digits.
-LARGEST_POWER = 708.0
+# exp() of this, times a parameter, is still a number.
+LARGEST_POWER = 690.0
 # Terms of a tabulated polynomial.
 N_TERMS = 16
 
@@ -185,16 +185,11 @@ def mean_ratios(
 ):
     """Write the mean of g / (p g + rate) over both distributions."""
     # A sum for each g, so that the loop over them runs in vector registers.
-    sums = np.empty(len(g))
     for i in range(len(rate)):
-        sums[:] = 0.0
+        sums = np.zeros(len(g))
         for j in range(len(p)):
-            for m in range(len(g)):
-                sums[m] += weight[j] * g[m] / (p[j] * g[m] + rate[i])
-        total = 0.0
-        for m in range(len(g)):
-            total += g_weight[m] * sums[m]
-        result[i] = total
+            sums += weight[j] * g / (p[j] * g + rate[i])
+        result[i] = (g_weight * sums).sum()
 
 
 @kernel
