@@ -29,6 +29,10 @@ LIMITS_OF_RATES = (
     ),
 )
 
+# Few customers may be described by dropout of several kinds, each a maximum of its own: a fit starts from each. These
+# are added to the logarithms: dropout as usual, very uneven, even, early or hardly any, and at once.
+SHIFTS = np.array([(0, 0, 0, 0), (0, 0, -4, -4), (0, 0, 3, 3), (0, 0, 2, -2), (0, 0, 0, -5)])
+
 
 class Rows(NamedTuple):
     """The distinct rows of a summary, in units of the mean T."""
@@ -94,7 +98,7 @@ class ContinuousModel(PurchaseModel):
         return Problem(
             evaluate=likelihood((x, recency, T), weight),
             part=None if some is None else likelihood(*some),
-            start=np.log(self._start(max(n_purchases, 0.5) / n_customers)),
+            starts=[np.log(self._start(max(n_purchases, 0.5) / n_customers)) + shift for shift in SHIFTS],
             unit=unit,
             log_jacobian=-n_purchases * float(np.log(unit)),
             n_customers=n_customers,

@@ -179,7 +179,7 @@ class GammaGamma(Model):
         return Problem(
             evaluate=_likelihood(x, log_spent, weight, threads),
             part=None if part is None else _likelihood(x[part], log_spent[part], weight[part], threads),
-            start=np.log([3.0, 3.0, 0.6]),
+            starts=[np.log([3.0, 3.0, 0.6])],
             unit=unit,
             log_jacobian=-fixed - n_customers * float(np.log(unit)),
             n_customers=n_customers,
