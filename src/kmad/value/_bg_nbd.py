@@ -86,7 +86,8 @@ class BGNBD(ContinuousModel):
 
     Notes
     -----
-    A fit works on the distinct rows, in time units of the mean T, with gradient and Hessian in one pass. Predictions
+    A fit works on the distinct rows, in time units of the mean T, with gradient and Hessian in one pass. It starts from
+    five kinds of dropout and keeps the highest maximum, as few customers may have several. Predictions
     are expectations over the probability of dropout, taken by the trapezoidal rule: no hypergeometric functions, no
     singularity at ``a = 1``, and no condition on ``a + b``. For many customers they are tabulated for each frequency,
     as polynomials to 13 digits.

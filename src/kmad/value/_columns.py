@@ -70,6 +70,7 @@ def read_purchases(name: str, table: object, threads: Threads) -> tuple[Floats, 
             ("a recency of 0 where the frequency is 0", (x > 0) | (recency == 0)),
         ]
 
+    # The kernel looks for all of it in one pass; the rules say which of them does not hold.
     if not (len(x) and all(right for right, _ in found)):
         check_rows(name, {"frequency": x, "recency": recency, "T": T}, rules)
     return x, np.minimum(recency, T) if any(beyond for _, beyond in found) else recency, T

@@ -98,7 +98,8 @@ class ParetoNBD(ContinuousModel):
     plus an integral over the time of dropout between the last purchase and now. Both are positive, so nothing cancels
     or overflows, and the integral is taken to some 12 digits by a Gauss rule on panels. A fit works on the distinct
     rows, in time units of the mean T, and takes about 10 passes over them; gradient and Hessian come with each pass.
-    It needs some 50 bytes a row.
+    The likelihood of few customers may have several maxima: the fit starts from five kinds of dropout, and keeps the
+    highest; of many customers, the starts are compared on some of them. It needs some 50 bytes a row.
 
     The mean length of life is infinite when ``s <= 1``, which is common. Ask for a horizon, for `survival`, or for a
     discounted number of purchases.
