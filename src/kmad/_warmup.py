@@ -22,9 +22,11 @@ def warmup() -> None:
             KMad().fit(X).predict(X)
             KMad(3).fit(X, sample_weight=np.ones(len(X)))
     customers = np.array([[0, 0, 4], [1, 2, 4], [2, 3, 4], [3, 3, 6]])
+    # Means are tabulated where there are many customers.
+    many = np.repeat(customers, 64, axis=0)
     for kind in (ParetoNBD, BGNBD, BGBB):
-        kind().fit(customers).probability_alive(customers)
-    GammaGamma().fit(customers[:, 1:])
+        kind().fit(customers).discounted_expected_purchases(many, discount_rate=0.1)
+    GammaGamma().fit(customers[:, 1:]).expected_spend(customers[:, 1:])
     for days in ([0, 1], [1, 0]):
         log = {"customer": [1, 1], "date": np.array(days, "datetime64[D]")}
         customer_summary(log, customer="customer", date="date", unit="day")

@@ -193,7 +193,7 @@ class GammaGamma:
         return (self.weight * likelihoods) @ (self.p / self.rate) / (self.weight @ likelihoods)
 
 
-def nbd_log_likelihood(x, T, r, alpha):
+def nbd_log_likelihood(x, T, weight, r, alpha):
     """Of customers who never drop out, purchase by purchase: a density of times, without the factor T^x / x!."""
     logs = nbinom.logpmf(x, r, alpha / (alpha + T)) + gammaln(x + 1)
-    return float(np.sum(logs - x * np.log(T)))
+    return float(weight @ (logs - x * np.log(T)))

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import betaln, gammaln, hyp2f1
 
-from kmad.value._beta import beta_nodes, gamma_nodes
+from kmad.value._beta import beta_nodes, gamma_nodes, mean_fall, mean_power
 
 SHAPES = [(0.05, 0.1), (0.8, 2.4), (1.0, 1.0), (0.8, 3000.0), (5.0, 2.0), (100.0, 200.0), (2.0, 1e5)]
 
@@ -53,3 +53,18 @@ def test_gamma_nodes_have_the_moments(shape):
     np.testing.assert_allclose(nodes.weight @ nodes.g**2, shape * (shape + 1), rtol=1e-10)
     half = np.exp(gammaln(shape + 0.5) - gammaln(shape))
     np.testing.assert_allclose(nodes.weight @ np.sqrt(nodes.g), half, rtol=1e-7)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.3, 0.2), (0.8, 2.4), (1.0, 40.0)])
+@pytest.mark.parametrize("power", [0.2, 1.0, 30.0])
+def test_means_of_powers_are_hypergeometric_functions(a, b, power):
+    nodes, spans = beta_nodes(a, b), np.array([1e-9, 0.01, 1.0, 20.0])
+    exact = hyp2f1(power, a, a + b, -spans)
+    np.testing.assert_allclose(mean_power(nodes, power, spans), exact, rtol=1e-10)
+
+    def fall(p, span):
+        return -np.expm1(-power * np.log1p(p * span)) / (p * span)
+
+    expected = [nodes.weight @ fall(nodes.p, span) for span in spans]
+    np.testing.assert_allclose(mean_fall(nodes, power, spans), expected, rtol=1e-13)
+    np.testing.assert_array_equal(mean_fall(nodes, power, np.zeros(2)), power)

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from kmad import BGBB, BGNBD, GammaGamma, ShiftedBetaGeometric
+from kmad._threads import Threads
 from kmad.value._columns import read_purchases
 
 GOOD = {"frequency": [2.0, 0.0], "recency": [3.0, 0.0], "T": [5.0, 4.0]}
@@ -11,13 +12,13 @@ GOOD = {"frequency": [2.0, 0.0], "recency": [3.0, 0.0], "T": [5.0, 4.0]}
 
 def test_columns_are_found_by_name():
     table = pd.DataFrame({"T": [5, 4], "customer": ["a", "b"], "recency": [3.0, 0.0], "frequency": [2, 0]})
-    for found, expected in zip(read_purchases("summary", table), GOOD.values(), strict=True):
+    for found, expected in zip(read_purchases("summary", table, Threads(1)), GOOD.values(), strict=True):
         assert found.dtype == np.float64
         np.testing.assert_array_equal(found, expected)
 
 
 def test_recency_that_rounding_put_after_the_age_is_the_age():
-    _, recency, T = read_purchases("summary", [[1, 10 * (1 + 1e-12), 10.0]])
+    _, recency, T = read_purchases("summary", [[1, 10 * (1 + 1e-12), 10.0]], Threads(1))
     assert recency == T == 10.0
 
 
@@ -90,6 +91,8 @@ def test_contracts_that_cannot_be_are_named(row, message):
 def test_amounts_that_cannot_be_are_named(row):
     with pytest.raises(ValueError, match="a finite monetary_value above 0 where the frequency is above 0"):
         GammaGamma().fit([row])
+    with pytest.raises(ValueError, match="customers must have a finite monetary_value above 0"):
+        GammaGamma.from_params(p=6.25, q=3.74, gamma=15.44).expected_spend([row])
 
 
 def test_amount_of_customers_without_purchases_does_not_matter():

@@ -7,6 +7,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kmad.value._log import read_log, read_time
 
@@ -127,6 +129,18 @@ def test_customers_are_numbered_in_their_order(make, who):
     assert np.array_equal(names[:, None] == names, log.code[:, None] == log.code)
     shown = log.beside(np.unique(log.code), {"n": np.zeros(len(np.unique(names)))})
     assert np.asarray(shown["customer"]).tolist() == np.unique(names).tolist()
+
+
+@given(
+    st.lists(st.text(st.sampled_from("abÿĀ\U0001f600 "), max_size=34), min_size=1, max_size=12), st.sampled_from("<>")
+)
+def test_texts_are_numbered_as_numpy_sorts_them(names, order):
+    who = np.array(names, f"{order}U{34 if len(max(names, key=len)) > 32 else 32}")
+    twice = np.repeat(who, 2)[::2]
+    log = read({"who": twice, "when": np.zeros(len(who), "datetime64[D]")})
+    customers, code = np.unique(who, return_inverse=True)
+    assert log.n_codes == len(customers)
+    np.testing.assert_array_equal(log.code, code)
 
 
 def test_customers_as_categories_keep_their_dtype():

@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy.stats import nbinom
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from tests.asserts import rows
@@ -17,8 +18,10 @@ from tests.value.purchases import draw_bg, draw_pareto
 
 from kmad import BGBB, BGNBD, MBGNBD, GammaGamma, ParetoNBD, ShiftedBetaGeometric, warmup
 from kmad.value import (
+    _ahead,
     _bg_bb_sums,
     _bg_nbd_sums,
+    _continuous,
     _distinct,
     _gamma_gamma_sums,
     _model,
@@ -184,13 +187,14 @@ def test_fit_does_not_depend_on_the_unit_of_time(kind, factor):
 @pytest.mark.parametrize("factor", [1.0, 1 / 7, 365.25])
 @pytest.mark.parametrize("kind", CONTINUOUS)
 def test_customers_who_never_drop_out_are_a_limit(kind, factor):
-    rng, n = np.random.default_rng(0), rows(3_000, 800)
-    T = np.full(n, 100.0)
-    x = rng.poisson(rng.gamma(1.0, 0.1, n) * T).astype(float)
-    recency = np.where(x > 0, T * rng.random(n) ** (1 / np.maximum(x, 1)), 0.0)
+    # What the NBD model expects of 1,000 customers: in a sample some dropout may describe the noise better.
+    x, share = np.repeat(np.arange(160.0), 3), np.tile([1 / 6, 1 / 2, 5 / 6], 160)
+    T = np.full(len(x), 100.0)
+    weight = 1000 / 3 * nbinom.pmf(x, 1, 1 / 11)
+    recency = np.where(x > 0, T * share ** (1 / np.maximum(x, 1)), 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = kind().fit(np.column_stack([x, recency * factor, T * factor]))
+        model = kind().fit(np.column_stack([x, recency * factor, T * factor]), sample_weight=weight)
     assert model.converged_
     assert model.boundary_.startswith("no dropout")
     assert ";" not in model.boundary_
@@ -198,7 +202,7 @@ def test_customers_who_never_drop_out_are_a_limit(kind, factor):
     assert model.params_["r"] == pytest.approx(1.0, abs=4 * model.standard_errors_["r"])
     assert np.isnan(list(model.standard_errors_.values())[2:]).all()
     r, alpha = model.params_["r"], model.params_["alpha"]
-    nbd = nbd_log_likelihood(x, T * factor, r, alpha)
+    nbd = nbd_log_likelihood(x, T * factor, weight, r, alpha)
     assert model.log_likelihood_ == pytest.approx(nbd, rel=1e-7)
     np.testing.assert_allclose(model.expected_purchases(10.0 * factor), 10 * factor * r / alpha, rtol=1e-3)
     for drawn in model.draw(3, random_state=0):
@@ -225,6 +229,17 @@ def test_customers_who_never_come_back_are_a_limit(kind):
     assert model.boundary_ == "no repeat purchases: r / alpha falls to 0"
     assert model.expected_purchases(10.0) < 1e-4
     assert np.isnan(list(model.standard_errors_.values())).all()
+
+
+def test_highest_of_several_maxima_is_found(monkeypatch):
+    once = [(1, 10, 34), (1, 28, 30), (1, 19, 31), (1, 30, 37), (1, 19, 32), (1, 7, 39)]
+    customers = [(0, 0, 32)] * 23 + once + [(5, 36, 36.5)]
+    model = BGNBD().fit(customers)
+    assert model.boundary_.startswith("all or nothing")
+    monkeypatch.setattr(_continuous, "SHIFTS", np.zeros((1, 4)))
+    from_one = BGNBD().fit(customers)
+    assert from_one.boundary_.startswith("no dropout")
+    assert model.log_likelihood_ > from_one.log_likelihood_ + 0.1
 
 
 @pytest.mark.parametrize("kind", CONTINUOUS)
@@ -258,6 +273,27 @@ def test_fit_that_starts_from_a_part_finds_the_same(kind, monkeypatch):
     weight = np.ones(len(customers))
     weight[:: len(customers) // 100] = 0
     assert kind().fit(customers, sample_weight=weight).converged_
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (ParetoNBD, (0.553, 10.578, 0.606, 11.669)),
+        (ParetoNBD, (0.3, 1e4, 1.7, 0.02)),
+        (ParetoNBD, (5.0, 0.01, 0.2, 3e3)),
+        (ParetoNBD, (2.0, 7.0, 900.0, 8e3)),
+        (BGNBD, (0.243, 4.414, 0.793, 2.426)),
+        (BGNBD, (300.0, 2e3, 50.0, 4e2)),
+        (MBGNBD, (0.02, 0.5, 0.1, 0.1)),
+    ],
+)
+def test_many_customers_are_told_what_each_alone_is(kind, values):
+    model = kind.from_params(**dict(zip(kind.parameters, values, strict=True)))
+    customers = np.array([(0, 0, 20), (3, 10, 20), (3, 20, 20), (12, 15, 16), (1, 2, 30), (1, 0.5, 400)], float)
+    apart = [ask(model, customers[i : i + 1]) for i in range(len(customers))]
+    for found, *each in zip(ask(model, np.repeat(customers, 100, axis=0)), *apart, strict=True):
+        np.testing.assert_allclose(found[::100], np.concatenate(each), rtol=1e-11)
+        np.testing.assert_array_equal(found.reshape(len(customers), 100), found[::100, None].repeat(100, axis=1))
 
 
 def test_rows_that_are_equal_are_worked_out_once(future, monkeypatch):
@@ -431,13 +467,13 @@ def test_time_must_have_passed(kind):
 
 def test_warmup_leaves_nothing_to_compile():
     def signatures():
-        modules = (_bg_bb_sums, _bg_nbd_sums, _distinct, _gamma_gamma_sums, _pareto_nbd_sums)
+        modules = (_ahead, _bg_bb_sums, _bg_nbd_sums, _distinct, _gamma_gamma_sums, _pareto_nbd_sums)
         found = [value for module in modules for value in vars(module).values() if hasattr(value, "signatures")]
         return [list(value.signatures) for value in found]
 
     warmup()
     before = signatures()
-    assert len(before) == (0 if numba.config.DISABLE_JIT else 7)
+    assert len(before) == (0 if numba.config.DISABLE_JIT else 14)
     for kind in KNOWN:
         ask(kind().fit(draw(kind), sample_weight=np.ones(800)), draw(kind))
     assert signatures() == before

@@ -1,7 +1,10 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from tests.value import latent
 from tests.value.purchases import assert_derivatives, assert_predictions, draw_pareto
 
@@ -31,6 +34,24 @@ def test_log_likelihood_is_that_of_the_latent_customers(customer, values):
 def test_predictions_are_those_of_the_latent_customers(customer):
     model, twin = ParetoNBD.from_params(**SMOOTH), latent.ParetoNBD(*SMOOTH.values())
     assert_predictions(model, twin, customer, horizon=7.0, rate=0.01, counts=(0, 1, 4, 30), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.8, 8.0, 0.9, 20.0), (0.8, 20.0, 0.9, 8.0), (0.3, 1e4, 1.7, 0.02), (5.0, 0.01, 0.2, 3e3), (1, 5, 1, 5)]
+)
+@pytest.mark.parametrize("customer", [*CUSTOMERS, (0, 0.0, 1e-6), (4, 19.9, 20.0)])
+def test_probability_alive_is_that_of_the_integral(customer, values):
+    (r, alpha, s, beta), (x, recency, T) = values, customer
+
+    def odds(gap):
+        y = recency + gap
+        grown = (r + x) * np.log((alpha + T) / (alpha + y)) + s * np.log((beta + T) / (beta + y))
+        return s / (beta + y) * np.exp(grown)
+
+    edges = np.concatenate([[0], np.geomspace(1e-9, 1, 40)]) * (T - recency)
+    exact = 1 / (1 + sum(quad(odds, *pair, epsabs=0, epsrel=1e-12)[0] for pair in pairwise(edges)))
+    model = ParetoNBD.from_params(r=r, alpha=alpha, s=s, beta=beta)
+    np.testing.assert_allclose(model.probability_alive([customer]), exact, rtol=1e-11)
 
 
 def test_published_expectations_of_the_cdnow_customers():

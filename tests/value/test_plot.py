@@ -142,8 +142,9 @@ def test_alive_map_is_that_of_the_model():
     assert possible[0].tolist() == [True, False, False, False, False, False]
     assert (~possible[1:, 0]).all()
     assert possible[1:, 1:].all()
-    assert alive.probability[0, 0] == MODEL.probability_alive([[0.0, 0.0, 39.0]])[0]
-    assert alive.probability[50, 4] == MODEL.probability_alive([[4.0, alive.recency[50], 39.0]])[0]
+    assert alive.probability[0, 0] == pytest.approx(MODEL.probability_alive([[0.0, 0.0, 39.0]])[0], rel=1e-13)
+    later = MODEL.probability_alive([[4.0, alive.recency[50], 39.0]])[0]
+    assert alive.probability[50, 4] == pytest.approx(later, rel=1e-13)
 
 
 def test_holdout_means_are_those_of_the_customers(log):

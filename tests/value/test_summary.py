@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.value import reference
 
 from kmad import calibration_holdout, customer_summary, historical_value, moving_window_value
+from kmad.value import _summary
 
 START = dt.date(2024, 12, 28)
 MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "arrays": dict}
@@ -54,6 +55,15 @@ BOUGHT = ("d", START, 100)
 
 def summarise(lines, *, make=dict, unit="week", **options):
     return customer_summary(table_of(lines, make), **NAMES, unit=unit, **options)
+
+
+@given(lines=LINES, n_jobs=st.sampled_from([1, 3]))
+def test_summary_in_chunks_is_the_whole(lines, n_jobs):
+    lines = [*lines, BOUGHT]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_summary, "CHUNK_LINES", 1)
+        chunked = summarise(lines, n_jobs=n_jobs)
+    assert_same(chunked, summarise(lines))
 
 
 @given(lines=LINES, unit=UNITS, period=UNITS, offset=st.integers(0, 500))

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+TINY = float(np.finfo(np.float64).tiny)
+
 # Steps of the rule in units of the distribution's width. On an analytic function that decays on both sides its error
 # falls exponentially with the number of steps; this step leaves some 1e-13.
 STEP = 0.33
@@ -58,6 +60,21 @@ def beta_nodes(a: float, b: float) -> BetaNodes:
     weight[0] /= -np.expm1(-a * step)
     weight[-1] /= -np.expm1(-b * step)
     return BetaNodes(np.exp(log_p), np.exp(log_q), log_q, weight / weight.sum())
+
+
+def mean_power(nodes: BetaNodes, power: float, span: Floats) -> Floats:
+    """The mean of (1 + p span)^-power, p of the distribution, for several spans of 0 or more."""
+    logs = np.log1p(span[:, None] * nodes.p)
+    logs *= -power
+    return np.asarray(np.einsum("ij,j", np.exp(logs, out=logs), nodes.weight))
+
+
+def mean_fall(nodes: BetaNodes, power: float, span: Floats) -> Floats:
+    """The mean of (1 - (1 + p span)^-power) / (p span), p of the distribution, for several spans of 0 or more."""
+    logs = np.log1p(span[:, None] * nodes.p)
+    logs *= -power
+    fall = np.einsum("ij,j", np.expm1(logs, out=logs), -nodes.weight / nodes.p)
+    return np.where(span > 0, fall / np.maximum(span, TINY), power)
 
 
 def gamma_nodes(shape: float) -> GammaNodes:

@@ -163,7 +163,7 @@ class BGBB(PurchaseModel):
             sum_rows(x, recency, T, frozen(weight), *tables, *shares, float(point[2]), sums)
             return curve_of(sums)
 
-        return Problem(evaluate, None, np.zeros(4), 1.0, 0.0, float(weight.sum()))
+        return Problem(evaluate, None, [np.zeros(4)], 1.0, 0.0, float(weight.sum()))
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         alpha, beta, gamma, delta = self._values()

@@ -6,6 +6,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._jit import frozen
+from kmad._threads import Threads, row_chunks
+from kmad.value._ahead import are_purchases
 from kmad.value._tables import Column, Table
 
 Floats = NDArray[np.float64]
@@ -52,9 +55,12 @@ def check_rows(name: str, columns: dict[str, Floats], rules: Callable[..., Rules
     raise ValueError(f"{name} must have {rule}; got {found} in row {i}, and {int((~holds).sum())} such rows.")
 
 
-def read_purchases(name: str, table: object) -> tuple[Floats, Floats, Floats]:
+def read_purchases(name: str, table: object, threads: Threads) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and T of each customer, checked."""
     x, recency, T = read_columns(name, table, ("frequency", "recency", "T"))
+    rows = frozen(x), frozen(recency), frozen(T)
+    chunks = row_chunks(len(x))
+    found = threads.map(lambda start, stop: are_purchases(*rows, start, stop, ROUNDING, float(MOST_PURCHASES)), chunks)
 
     def rules(x: Floats, recency: Floats, T: Floats) -> Rules:
         return [
@@ -64,8 +70,10 @@ def read_purchases(name: str, table: object) -> tuple[Floats, Floats, Floats]:
             ("a recency of 0 where the frequency is 0", (x > 0) | (recency == 0)),
         ]
 
-    check_rows(name, {"frequency": x, "recency": recency, "T": T}, rules)
-    return x, np.minimum(recency, T), T
+    # The kernel looks for all of it in one pass; the rules say which of them does not hold.
+    if not (len(x) and all(right for right, _ in found)):
+        check_rows(name, {"frequency": x, "recency": recency, "T": T}, rules)
+    return x, np.minimum(recency, T) if any(beyond for _, beyond in found) else recency, T
 
 
 def read_opportunities(name: str, table: object) -> tuple[Floats, Floats, Floats]:
@@ -102,8 +110,13 @@ def read_contracts(name: str, table: object) -> tuple[Floats, Floats]:
 
 
 def read_spend(name: str, table: object) -> tuple[Floats, Floats]:
-    """Frequency and mean amount of each customer, checked; the amount is 0 where the frequency is 0."""
+    """Frequency and mean amount of each customer, which are yet to be checked."""
     x, amount = read_columns(name, table, ("frequency", "monetary_value"))
+    return x, amount
+
+
+def check_spend(name: str, x: Floats, amount: Floats) -> None:
+    """Raise where there is no frequency, or no amount where the frequency is above 0."""
 
     def rules(x: Floats, amount: Floats) -> Rules:
         known = (amount > 0) & (amount < np.inf)
@@ -113,7 +126,6 @@ def read_spend(name: str, table: object) -> tuple[Floats, Floats]:
         ]
 
     check_rows(name, {"frequency": x, "monetary_value": amount}, rules)
-    return x, np.where(x > 0, amount, 0.0)
 
 
 def _count(column: str, values: Floats) -> tuple[str, NDArray[np.bool_]]:

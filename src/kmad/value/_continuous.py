@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmad._threads import Threads
+from kmad.value._by_count import Mean, MeansByCount
 from kmad.value._columns import read_purchases
 from kmad.value._distinct import weighted_rows
 from kmad.value._likelihood import Evaluate, Limit
@@ -27,6 +28,10 @@ LIMITS_OF_RATES = (
         (0, 1),
     ),
 )
+
+# Few customers may be described by dropout of several kinds, each a maximum of its own: a fit starts from each. These
+# are added to the logarithms: dropout as usual, very uneven, even, early or hardly any, and at once.
+SHIFTS = np.array([(0, 0, 0, 0), (0, 0, -4, -4), (0, 0, 3, 3), (0, 0, 2, -2), (0, 0, 0, -5)])
 
 
 class Rows(NamedTuple):
@@ -64,10 +69,16 @@ class ContinuousModel(PurchaseModel):
         """
         return self._fit(summary, sample_weight)
 
-    _read = staticmethod(read_purchases)
+    def _read(self, name: str, table: object) -> tuple[Floats, Floats, Floats]:
+        with Threads(self.n_jobs) as threads:
+            return read_purchases(name, table, threads)
+
+    def _apart(self, function: Callable[..., Floats], *columns: Floats) -> Floats:
+        n_rows = max(map(len, columns))
+        return function(*(np.broadcast_to(column, n_rows) for column in columns))
 
     def _problem(self, summary: object, weights: Callable[[int], Floats], threads: Threads) -> Problem:
-        columns = read_purchases("summary", summary)
+        columns = read_purchases("summary", summary, threads)
         weight = weights(len(columns[0]))
         part = part_of(len(columns[0]))
         some = None if part is None else weighted_rows([column[part] for column in columns], weight[part])
@@ -87,11 +98,16 @@ class ContinuousModel(PurchaseModel):
         return Problem(
             evaluate=likelihood((x, recency, T), weight),
             part=None if some is None else likelihood(*some),
-            start=np.log(self._start(max(n_purchases, 0.5) / n_customers)),
+            starts=[np.log(self._start(max(n_purchases, 0.5) / n_customers)) + shift for shift in SHIFTS],
             unit=unit,
             log_jacobian=-n_purchases * float(np.log(unit)),
             n_customers=n_customers,
         )
+
+    def _means(self, mean: Mean, x: Floats, u: Floats) -> Floats:
+        """`mean` of the count and u of each row, an analytic function of u where |Im u| < pi."""
+        means = MeansByCount(mean, x, float(u.min()), float(u.max()))
+        return self._by_rows(means, x, u, width=means.width)
 
     @abstractmethod
     def _start(self, rate: float) -> tuple[float, ...]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads
-from kmad.value._columns import read_spend
+from kmad._threads import Threads, row_chunks
+from kmad.value._ahead import expected_spend
+from kmad.value._columns import MOST_PURCHASES, check_spend, read_spend
 from kmad.value._gamma_gamma_sums import sum_rows
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import Model, Problem, add_up, part_of
@@ -148,17 +149,20 @@ class GammaGamma(Model):
         """
         p, q, gamma = self._values()
         x, amount = (np.zeros(1), np.zeros(1)) if customers is None else read_spend("customers", customers)
+        rows, expected = (frozen(x), frozen(amount)), np.empty(len(x))
 
-        def spend(x: Floats, amount: Floats) -> Floats:
-            shape = p * x + q - 1
-            with np.errstate(divide="ignore"):
-                return np.where(shape > 0, p * (gamma + x * amount) / np.maximum(shape, 0.0), np.inf)
+        def block(start: int, stop: int) -> bool:
+            return bool(expected_spend(*rows, start, stop, p, q, gamma, float(MOST_PURCHASES), expected))
 
-        expected = self._by_rows(spend, x, amount)
+        with Threads(self.n_jobs) as threads:
+            right = all(threads.map(block, row_chunks(len(x))))
+        if not (len(x) and right):
+            check_spend("customers", x, amount)
         return float(expected[0]) if customers is None else expected
 
     def _problem(self, summary: object, weights: Callable[[int], Floats], threads: Threads) -> Problem:
         x, amount = read_spend("summary", summary)
+        check_spend("summary", x, amount)
         weight = weights(len(x))
         if not len(weight):
             weight = np.ones(len(x))
@@ -175,7 +179,7 @@ class GammaGamma(Model):
         return Problem(
             evaluate=_likelihood(x, log_spent, weight, threads),
             part=None if part is None else _likelihood(x[part], log_spent[part], weight[part], threads),
-            start=np.log([3.0, 3.0, 0.6]),
+            starts=[np.log([3.0, 3.0, 0.6])],
             unit=unit,
             log_jacobian=-fixed - n_customers * float(np.log(unit)),
             n_customers=n_customers,

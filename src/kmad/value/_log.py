@@ -9,7 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad.value._occasions import Occasions, gather_occasions
+from kmad.value._distinct import distinct_rows
+from kmad.value._occasions import Lines, Occasions, sort_log
 from kmad.value._tables import Column, Table
 from kmad.value._units import Integers, Times, Unit, period_of
 
@@ -17,6 +18,8 @@ Time: TypeAlias = str | date | np.datetime64
 
 # Numbers that span at most this many times as much as there are lines are customers' numbers as they are.
 SPREAD = 4
+# Texts of at most 32 characters, each below the 256th code point, are compared as four numbers of eight bytes.
+MOST_BYTES, FEW_POINTS = 4 * 32, 256
 
 
 class Log(NamedTuple):
@@ -32,7 +35,11 @@ class Log(NamedTuple):
 
     def occasions(self, period: Unit) -> Occasions:
         """Purchases and returns of each customer, by period."""
-        return gather_occasions(self.code, self.n_codes, period_of(self.time, period), self.amount)
+        return self.lines(period).occasions(0, self.n_codes)
+
+    def lines(self, period: Unit) -> Lines:
+        """The lines customer by customer."""
+        return sort_log(self.code, self.n_codes, period_of(self.time, period), self.amount)
 
     def end(self, given: Time | None) -> np.datetime64:
         """The time that the caller gives, or the last one in the log."""
@@ -119,10 +126,27 @@ def _encode_array(ids: NDArray[Any]) -> tuple[Integers, int]:
     if ids.dtype.kind not in "OU":
         customers, code = np.unique(ids, return_inverse=True)
         return code, len(customers)
+    if ids.dtype.kind == "U" and ids.dtype.itemsize <= MOST_BYTES:
+        points = ids.astype(ids.dtype.newbyteorder("="), order="C", copy=False).view(np.uint32).reshape(len(ids), -1)
+        if points.max() < FEW_POINTS:
+            return _encode_points(points)
     # Sorting a million texts takes several times as long as looking each up.
     names = ids.tolist()
     rank = {name: i for i, name in enumerate(sorted(set(names)))}
     return np.array([rank[name] for name in names]), len(rank)
+
+
+def _encode_points(points: NDArray[np.uint32]) -> tuple[Integers, int]:
+    """Number texts of code points that fit into a byte each, at most 32, in the order of these."""
+    n, width = points.shape
+    octets = np.zeros((n, -(-width // 8) * 8), np.uint8)
+    octets[:, :width] = points
+    words = octets.view(">u8").astype(np.uint64)
+    distinct = distinct_rows(*(word.view(np.float64) for word in np.ascontiguousarray(words.T)))
+    order = np.lexsort([word.view(np.uint64) for word in reversed(distinct.columns)])
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[distinct.group], len(order)
 
 
 def _read_times(column: str, dates: Column) -> tuple[Times, tzinfo | None]:

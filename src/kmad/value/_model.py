@@ -13,7 +13,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real, check_weights
-from kmad.value._likelihood import Curve, Evaluate, Limit, covariance_at, limits_reached, maximise
+from kmad.value._likelihood import (
+    SAME_LIKELIHOOD,
+    Curve,
+    Evaluate,
+    Limit,
+    Maximum,
+    covariance_at,
+    limits_reached,
+    maximise,
+)
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +42,7 @@ class Problem(NamedTuple):
 
     evaluate: Evaluate  # the log-likelihood, of data in which the unit is `unit`
     part: Evaluate | None  # the same of a part of the data, where there are many
-    start: Floats  # (k,) logarithms of the first parameters
+    starts: list[Floats]  # (k,) each: logarithms of parameters to start from
     unit: float  # of time, or of money
     log_jacobian: float  # added to the log-likelihood where the unit is the caller's
     n_customers: float
@@ -125,12 +134,12 @@ class Model(BaseEstimator):
         self._check_parameters()
         with Threads(self.n_jobs) as threads:
             problem = self._problem(summary, lambda n: check_weights("sample_weight", sample_weight, n), threads)
-            start = problem.start
+            starts = problem.starts
             if problem.part is not None:
-                near = maximise(problem.part, start, max_iter=self.max_iter, tol=ROUGHLY).point
+                start, near = self._best(problem.part, starts, ROUGHLY)
                 # What a part cannot tell is left to the whole.
-                start = near if np.abs(near - start).max() < NEAR else start
-            maximum = maximise(problem.evaluate, start, max_iter=self.max_iter, tol=self.tol)
+                starts = [near.point if np.abs(near.point - start).max() < NEAR else start]
+            _, maximum = self._best(problem.evaluate, starts, self.tol)
             reached = limits_reached(problem.evaluate, maximum, self.limits)
         if not (maximum.converged or reached):
             warnings.warn(
@@ -159,6 +168,12 @@ class Model(BaseEstimator):
         self.n_customers_ = float(problem.n_customers)
         self.n_iter_ = maximum.n_iter
         return self
+
+    def _best(self, evaluate: Evaluate, starts: list[Floats], tol: float) -> tuple[Floats, Maximum]:
+        """The highest of the maxima that are reached, and the start of it; of equal ones the first."""
+        found = [(start, maximise(evaluate, start, max_iter=self.max_iter, tol=tol)) for start in starts]
+        highest = max(maximum.curve.value for _, maximum in found)
+        return next(pair for pair in found if pair[1].curve.value >= highest - max(2 * tol, SAME_LIKELIHOOD))
 
     def _check_parameters(self) -> None:
         check_integer("max_iter", self.max_iter, least=1)

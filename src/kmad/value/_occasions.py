@@ -47,27 +47,55 @@ class Occasions(NamedTuple):
         return np.flatnonzero(first)
 
 
+class Lines(NamedTuple):
+    """Lines of a log, customer by customer."""
+
+    edge: NDArray[np.int64]  # (n_customers + 1,) where the lines of each customer end, and how many there are
+    when: NDArray[np.int64]  # (n, 2) period, and the bits of the amount
+
+    @property
+    def n_customers(self) -> int:
+        return len(self.edge) - 1
+
+    def before(self, customer: int) -> int:
+        """The number of lines of the customers with lower numbers."""
+        return int(self.edge[customer - 1]) if customer else 0
+
+    def occasions(self, first: int, stop: int) -> Occasions:
+        """Sum the lines of each period, of the customers from `first` to `stop`; lines that cancel are no occasion."""
+        n = self.before(stop) - self.before(first)
+        owner, period, total = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+        paid = self.when.view(np.float64)
+        m = add_lines(self.edge, self.when, paid, first, stop, self.before(first), owner, period, total)
+        return Occasions(owner[:m], period[:m], total[:m])
+
+
 def gather_occasions(customer: Integers, n_customers: int, period: Integers, amount: Floats) -> Occasions:
     """Sum the lines of each customer and period, whatever their order; lines that cancel are no occasion.
 
     `customer` holds numbers from 0 to n_customers - 1. Takes some 40 bytes a line.
     """
+    return sort_log(customer, n_customers, period, amount).occasions(0, n_customers)
+
+
+def sort_log(customer: Integers, n_customers: int, period: Integers, amount: Floats) -> Lines:
+    """The lines customer by customer, those of a customer by period where they come in that order.
+
+    `customer` holds numbers from 0 to n_customers - 1.
+    """
     n = len(customer)
     customer, period = (frozen(np.ascontiguousarray(column)) for column in (customer, period))
     amount = frozen(np.ascontiguousarray(amount))
     # A line is a row, so that moving it touches one place in memory. Whole and real numbers share that memory.
-    room = np.empty(3 * n, np.int64)
     low, high = int(period.min()), int(period.max())
     if high - low < max(n, FEW_PERIODS) and (period[1:] < period[:-1]).any():
-        dated, edge = room.reshape(n, 3), np.zeros(high - low + 2, np.int64)
+        dated, edge = np.empty((n, 3), np.int64), np.zeros(high - low + 2, np.int64)
         sort_by_period(customer, period, amount, low, edge, dated, dated.view(np.float64))
         dated = frozen(dated)
         customer, period, amount = dated[:, 0], dated[:, 1], dated.view(np.float64)[:, 2]
     lines, edge = np.empty((n, 2), np.int64), np.zeros(n_customers + 1, np.int64)
     sort_by_customer(customer, period, amount, edge, lines, lines.view(np.float64))
-    owner, when, paid = room[:n], room[n : 2 * n], room[2 * n :].view(np.float64)
-    m = add_lines(frozen(edge), lines, lines.view(np.float64), owner, when, paid)
-    return Occasions(owner[:m], when[:m], paid[:m])
+    return Lines(frozen(edge), lines)
 
 
 @kernel
@@ -122,14 +150,16 @@ def add_lines(
     edge,  # (n_customers + 1,) IN
     when,  # (n, 2) INOUT period, int64; sorted customer by customer
     paid,  # (n, 2) INOUT amount, float64: the same memory
+    first,  # int, IN, the first customer
+    stop_at,  # int, IN, the customer to stop before
+    start,  # int, IN, where the first customer's lines begin
     owner,  # (n,) OUT
     period,  # (n,) OUT
     total,  # (n,) OUT
 ):
-    """Write the occasions to the front of `owner`, `period` and `total`; returns their number."""
+    """Write the occasions of some customers to the front of `owner`, `period` and `total`; returns their number."""
     filled = 0
-    start = 0
-    for j in range(len(edge) - 1):
+    for j in range(first, stop_at):
         stop = edge[j]
         # A sum of floats depends on its order, so amounts are sorted too.
         if stop - start > 1:

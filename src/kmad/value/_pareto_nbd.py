@@ -1,5 +1,6 @@
 """The Pareto/NBD model."""
 
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -7,12 +8,14 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
+from kmad.value._ahead import dropout_terms
+from kmad.value._beta import BetaNodes, beta_nodes, mean_power
+from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
-from kmad.value._model import SUM_ROWS, add_up, blocks, curve_of
-from kmad.value._pareto_nbd_sums import log_odds_of_dropout, sum_rows
-from kmad.value._purchases import once_each
+from kmad.value._model import add_up, curve_of
+from kmad.value._pareto_nbd_sums import sum_rows
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +98,8 @@ class ParetoNBD(ContinuousModel):
     plus an integral over the time of dropout between the last purchase and now. Both are positive, so nothing cancels
     or overflows, and the integral is taken to some 12 digits by a Gauss rule on panels. A fit works on the distinct
     rows, in time units of the mean T, and takes about 10 passes over them; gradient and Hessian come with each pass.
-    It needs some 50 bytes a row.
+    The likelihood of few customers may have several maxima: the fit starts from five kinds of dropout, and keeps the
+    highest; of many customers, the starts are compared on some of them. It needs some 50 bytes a row.
 
     The mean length of life is infinite when ``s <= 1``, which is common. Ask for a horizon, for `survival`, or for a
     discounted number of purchases.
@@ -157,29 +161,44 @@ class ParetoNBD(ContinuousModel):
         return evaluate
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        log_odds = np.empty(len(x))
-        x, recency, T = frozen(x), frozen(recency), frozen(T)
         r, alpha, s, beta = self._values()
-        nodes = _unit_nodes(8)
+        near, far, near_is_alpha = min(alpha, beta), max(alpha, beta), alpha <= beta
 
-        def block(start: int, stop: int) -> None:
-            log_odds_of_dropout(x, recency, T, start, stop, r, alpha, s, beta, *nodes, log_odds)
+        @cache
+        def nodes_of(count: float) -> BetaNodes:
+            return beta_nodes(1.0, r + count + s)
 
-        with Threads(self.n_jobs) as threads:
-            threads.map(block, blocks(len(x), SUM_ROWS))
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(log_odds))
+        def odds_after(count: float, u: Floats) -> Floats:
+            # The integral of the likelihood from y on, over the likelihood of being alive at y, is a mean over a beta
+            # distribution, and depends on y by exp(u) = (far + y) / (near + y) alone.
+            power, factor = (r + count, 1.0) if near_is_alpha else (s + 1, np.exp(u))
+            return np.asarray(factor * s / (r + count + s) * mean_power(nodes_of(count), power, np.expm1(u)))
+
+        low, high = (float(np.log1p((far - near) / (near + y))) for y in (T.max(), recency.min()))
+        means = MeansByCount(odds_after, x, low, high)
+
+        def block(x: Floats, recency: Floats, T: Floats) -> Floats:
+            then, now, growth = np.empty((3, len(x)))
+            dropout_terms(frozen(x), frozen(recency), frozen(T), near, far, r, s, near_is_alpha, then, now, growth)
+            odds = means(x, then) * growth - means(x, now)
+            return 1 / (1 + np.maximum(odds, 0))
+
+        return self._by_rows(block, x, recency, T, width=4 * means.width)
 
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         r, alpha, s, beta = self._values()
-        ahead = np.log1p(horizon / (beta + T))
-        # The integral of the survival function; at s = 1 it is the logarithm itself.
-        length = ahead if s == 1 else np.expm1((1 - s) * ahead) / (1 - s)
-        return np.asarray((r + x) / (alpha + T) * (beta + T) * length)
+
+        def block(x: Floats, T: Floats, horizon: Floats) -> Floats:
+            ahead = np.log1p(horizon / (beta + T))
+            # The integral of the survival function; at s = 1 it is the logarithm itself.
+            length = ahead if s == 1 else np.expm1((1 - s) * ahead) / (1 - s)
+            return np.asarray((r + x) / (alpha + T) * (beta + T) * length)
+
+        return self._by_rows(block, x, T, horizon, width=4)
 
     def _surviving(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         _, _, s, beta = self._values()
-        return np.exp(-s * np.log1p(horizon / (beta + T)))
+        return self._by_rows(lambda T, horizon: np.exp(-s * np.log1p(horizon / (beta + T))), T, horizon, width=4)
 
     def _counting(self, n: int, x: Floats, T: Floats, horizon: Floats) -> Floats:
         from scipy.special import gammaln  # noqa: PLC0415 - half a second
@@ -215,13 +234,11 @@ class ParetoNBD(ContinuousModel):
     def _discounted(self, x: Floats, T: Floats, discount_rate: float) -> Floats:
         r, alpha, s, beta = self._values()
 
-        # The integral of exp(-rate w) (1 + w)^-s over all w, by the trapezoidal rule in log w.
-        v = np.linspace(-40.0, np.log(45.0 / (discount_rate * (beta + T.min()))), LENGTH_NODES)
-        step, w = v[1] - v[0], np.exp(v)
+        def mean(_: float, log_rate: Floats) -> Floats:
+            # The integral of exp(-rate w) (1 + w)^-s over all w, by the trapezoidal rule in log w.
+            v, step = np.linspace(-40.0, np.log(45.0) - log_rate, LENGTH_NODES, axis=1, retstep=True)
+            w = np.exp(v)
+            return np.asarray(np.exp(v - np.exp(log_rate)[:, None] * w - s * np.log1p(w)).sum(axis=1) * step)
 
-        def length_of(rate: Floats) -> Floats:
-            return np.asarray(np.exp(v - rate[:, None] * w - s * np.log1p(w)).sum(axis=1) * step)
-
-        rate = discount_rate * (beta + T)
-        length = once_each(lambda rate: self._by_rows(length_of, rate, width=LENGTH_NODES), rate)
+        length = self._means(mean, np.zeros(len(x)), np.log(discount_rate * (beta + T)))
         return (r + x) / (alpha + T) * (beta + T) * length

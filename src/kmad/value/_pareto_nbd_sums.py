@@ -21,7 +21,7 @@ def integrate(
     span,  # float, IN, T - recency
     nodes,  # (k,) IN, of the interval from 0 to 1
     node_weights,  # (k,) IN
-    moments,  # (15,) OUT, or (1,) for the integral alone
+    moments,  # (15,) OUT
 ):
     """Integrate (1 + y/near)^-near_power (1 + y/far)^-far_power over y from 0 to span; writes the moments.
 
@@ -47,8 +47,6 @@ def integrate(
             f2 = np.log1p(ratio)
             weight = width * node_weights[k] * np.exp((1.0 - near_power) * f0 - far_power * f2)
             moments[0] += weight
-            if len(moments) == 1:
-                continue
             f1, f3 = 1.0 / grown - 1.0, -ratio / (1.0 + ratio)
             moments[1] += weight * f0
             moments[2] += weight * f1
@@ -72,32 +70,6 @@ def integrate(
         moments[0] = np.log(near * moments[0])
     else:
         moments[0] = -np.inf
-
-
-@kernel
-def log_odds_of_dropout(
-    x,  # (n,) IN
-    recency,  # (n,) IN
-    T,  # (n,) IN
-    start,  # int, IN
-    stop,  # int, IN
-    r,  # float, IN
-    alpha,  # float, IN
-    s,  # float, IN
-    beta,  # float, IN
-    nodes,  # (k,) IN
-    node_weights,  # (k,) IN
-    odds,  # (n,) OUT
-):
-    """Write the logarithm of the odds that each customer has dropped out by T."""
-    moments = np.empty(1)
-    for i in range(start, stop):
-        a, b, span = alpha + recency[i], beta + recency[i], T[i] - recency[i]
-        if alpha <= beta:
-            integrate(a, b, r + x[i], s + 1.0, span, nodes, node_weights, moments)
-        else:
-            integrate(b, a, s + 1.0, r + x[i], span, nodes, node_weights, moments)
-        odds[i] = moments[0] + np.log(s / b) + (r + x[i]) * np.log1p(span / a) + s * np.log1p(span / b)
 
 
 @kernel

@@ -240,8 +240,7 @@ class FrequencyDisplay(Display):
         FrequencyDisplay
             The counts.
         """
-        check_purchase_model(model)
-        check_integer("max_frequency", max_frequency, least=1)
+        _check(model, max_frequency)
         table = Table("summary", summary, ["frequency", "T"])
         shown = _bins(table.numbers("frequency"), max_frequency)
         return cls(
@@ -253,9 +252,7 @@ class FrequencyDisplay(Display):
         at = np.arange(len(self.actual))
         ax.bar(at - 0.2, self.actual, 0.4, label="actual")
         ax.bar(at + 0.2, self.expected, 0.4, label="expected")
-        ax.set_xticks(at, _bin_labels(len(at)))
-        ax.set(xlabel="repeat purchases", ylabel="customers")
-        ax.legend()
+        _name_bins(ax, at, xlabel="repeat purchases", ylabel="customers")
 
 
 class AliveDisplay(Display):
@@ -312,9 +309,8 @@ class AliveDisplay(Display):
         AliveDisplay
             The probabilities.
         """
-        check_purchase_model(model)
+        _check(model, max_frequency)
         check_real("T", T, above=0, below=np.inf)
-        check_integer("max_frequency", max_frequency, least=1)
         frequency, recency = np.arange(max_frequency + 1), np.linspace(0, T, RECENCY_STEPS)
         x, last = (grid.ravel() for grid in np.meshgrid(frequency, recency))
         # Who bought once bought last in the beginning, and nobody bought twice at one time.
@@ -391,8 +387,7 @@ class HoldoutDisplay(Display):
         HoldoutDisplay
             The means.
         """
-        check_purchase_model(model)
-        check_integer("max_frequency", max_frequency, least=1)
+        _check(model, max_frequency)
         table = Table("both", both, ["frequency", "recency", "T", "frequency_holdout", "T_holdout"])
         customers = table.matrix("frequency", "recency", "T")
         expected = np.asarray(model.expected_purchases(table.numbers("T_holdout"), customers))
@@ -409,9 +404,12 @@ class HoldoutDisplay(Display):
         at = np.arange(len(self.actual))
         ax.plot(at, self.actual, "o-", label="actual")
         ax.plot(at, self.expected, "s--", label="expected")
-        ax.set_xticks(at, _bin_labels(len(at)))
-        ax.set(xlabel="repeat purchases in the calibration", ylabel="mean purchases in the holdout")
-        ax.legend()
+        _name_bins(ax, at, xlabel="repeat purchases in the calibration", ylabel="mean purchases in the holdout")
+
+
+def _check(model: object, max_frequency: object) -> None:
+    check_purchase_model(model)
+    check_integer("max_frequency", max_frequency, least=1)
 
 
 def _bins(frequency: Floats, max_frequency: int) -> Integers:
@@ -420,5 +418,7 @@ def _bins(frequency: Floats, max_frequency: int) -> Integers:
     return np.minimum(frequency, max_frequency).astype(np.int64)
 
 
-def _bin_labels(n: int) -> list[str]:
-    return [*map(str, range(n - 1)), f"{n - 1}+"]
+def _name_bins(ax: "Axes", at: Integers, *, xlabel: str, ylabel: str) -> None:
+    ax.set_xticks(at, [*map(str, at[:-1]), f"{at[-1]}+"])
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend()

@@ -47,11 +47,9 @@ class PurchaseModel(Model):
         """
         x, recency, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-
-        def expected(x: Floats, recency: Floats, T: Floats, spans: Floats) -> Floats:
-            return self._alive(x, recency, T) * once_each(self._expected, x, T, spans)
-
-        return one_or_many(once_each(expected, x, recency, T, spans), horizon, customers)
+        expected = self._apart(self._expected, x, T, spans)
+        expected *= self._apart(self._alive, x, recency, T)
+        return one_or_many(expected, horizon, customers)
 
     def probability_alive(self, customers: object = None, later: ArrayLike = 0.0) -> float | Floats:
         """Probability that a customer has not dropped out by the time T + `later`.
@@ -71,15 +69,10 @@ class PurchaseModel(Model):
         """
         x, recency, T = self._customers(customers)
         spans = self._durations("later", later, len(x), customers)
+        alive = self._apart(self._alive, x, recency, T)
         if not spans.any():
-            return one_or_many(
-                np.broadcast_to(self._alive_now(x, recency, T), max(len(x), len(spans))), later, customers
-            )
-
-        def alive(x: Floats, recency: Floats, T: Floats, spans: Floats) -> Floats:
-            return self._alive(x, recency, T) * once_each(self._surviving, x, T, spans)
-
-        return one_or_many(once_each(alive, x, recency, T, spans), later, customers)
+            return one_or_many(np.broadcast_to(alive, max(len(x), len(spans))), later, customers)
+        return one_or_many(alive * self._apart(self._surviving, x, T, spans), later, customers)
 
     def survival(self, horizon: ArrayLike, customers: object = None) -> float | Floats:
         """Probability that a customer who is alive now is still so at the end of `horizon`.
@@ -99,7 +92,7 @@ class PurchaseModel(Model):
         """
         x, _, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-        return one_or_many(once_each(self._surviving, x, T, spans), horizon, customers)
+        return one_or_many(self._apart(self._surviving, x, T, spans), horizon, customers)
 
     def probability_of_purchases(self, n: int, horizon: ArrayLike, customers: object = None) -> float | Floats:
         """Probability of exactly `n` purchases within `horizon` from now.
@@ -123,13 +116,9 @@ class PurchaseModel(Model):
         check_integer("n", n, least=0)
         x, recency, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-
-        def probability(x: Floats, recency: Floats, T: Floats, spans: Floats) -> Floats:
-            alive = self._alive(x, recency, T)
-            of_living = once_each(lambda x, T, spans: self._counting(int(n), x, T, spans), x, T, spans)
-            return alive * of_living + (1 - alive if n == 0 else 0.0)
-
-        return one_or_many(once_each(probability, x, recency, T, spans), horizon, customers)
+        alive = self._apart(self._alive, x, recency, T)
+        of_living = once_each(lambda x, T, spans: self._counting(int(n), x, T, spans), x, T, spans)
+        return one_or_many(alive * of_living + (1 - alive if n == 0 else 0.0), horizon, customers)
 
     def discounted_expected_purchases(self, customers: object = None, *, discount_rate: float) -> float | Floats:
         """Number of purchases to expect from now on for ever, each discounted to now.
@@ -153,12 +142,9 @@ class PurchaseModel(Model):
         """
         check_real("discount_rate", discount_rate, above=0.0, below=np.inf)
         x, recency, T = self._customers(customers)
-
-        def discounted(x: Floats, recency: Floats, T: Floats) -> Floats:
-            of_living = once_each(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
-            return self._alive(x, recency, T) * of_living
-
-        return one_or_many(once_each(discounted, x, recency, T), 0.0, customers)
+        expected = self._apart(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
+        expected *= self._apart(self._alive, x, recency, T)
+        return one_or_many(expected, 0.0, customers)
 
     def frequency_distribution(self, max_frequency: int = 7, *, T: ArrayLike | None = None) -> Floats:
         """Number of customers expected to have made 0, 1, 2, ... repeat purchases.
@@ -187,18 +173,17 @@ class PurchaseModel(Model):
         below = [weight @ np.atleast_1d(self.probability_of_purchases(n, ages)) for n in range(int(max_frequency))]
         return np.array([*below, max(weight.sum() - sum(below), 0.0)])
 
-    @staticmethod
     @abstractmethod
-    def _read(name: str, table: object) -> tuple[Floats, Floats, Floats]:
+    def _read(self, name: str, table: object) -> tuple[Floats, Floats, Floats]:
         """Frequency, recency and T of a table, checked."""
 
     @abstractmethod
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         """Probability that each customer is alive now."""
 
-    def _alive_now(self, x: Floats, recency: Floats, T: Floats) -> Floats:
-        """`_alive` of many customers; equal ones are worked out once, unless a model is quicker without."""
-        return once_each(self._alive, x, recency, T)
+    def _apart(self, function: Callable[..., Floats], *columns: Floats) -> Floats:
+        """`function` of columns with an entry for each row or one for all; equal rows are worked out once."""
+        return once_each(function, *columns)
 
     @abstractmethod
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:

@@ -224,7 +224,7 @@ class ShiftedBetaGeometric(PurchaseModel):
             hessian = np.diag([0.0, of_beta.second]) - of_both.second * np.outer(share, share) - of_both.first * bend
             return Curve(float(value), gradient, hessian)
 
-        return Problem(evaluate, None, np.zeros(2), 1.0, 0.0, float(weight.sum()))
+        return Problem(evaluate, None, [np.zeros(2)], 1.0, 0.0, float(weight.sum()))
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         return 1 - x

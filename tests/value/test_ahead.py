@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from tests.asserts import rows
+
+from kmad.value._ahead import exp, log1p
+
+N = rows(20_000, 1_000)
+
+
+def test_exponential_is_that_of_numpy():
+    powers = np.linspace(-690, 690, N)
+    assert_allclose([exp(power) for power in powers], np.exp(powers), rtol=6e-16)
+    small = np.linspace(-1e-8, 1e-8, 101)
+    assert_allclose([exp(power) for power in small], np.exp(small), rtol=2.3e-16)
+
+
+@pytest.mark.parametrize(("power", "bound"), [(1e9, 690.0), (-1e9, -690.0), (np.inf, 690.0), (-np.inf, -690.0)])
+def test_exponential_is_bounded(power, bound):
+    assert exp(power) == exp(bound)
+    assert np.isfinite(exp(power))
+    assert exp(power) > 0
+
+
+def test_logarithm_is_that_of_numpy():
+    for numbers in (np.exp(np.linspace(-700, 700, N)), np.linspace(0, 3, N)):
+        assert_allclose([log1p(number) for number in numbers], np.log1p(numbers), rtol=6e-16)
+    assert log1p(0.0) == 0.0
