@@ -183,8 +183,11 @@ def render(report: dict[str, Any]) -> str:
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ". Median milliseconds of five calls in turn after one to warm up, or of that one where it takes more than "
         "two seconds. Each library gets the kind of input that it takes, and kmad the same in the same table.",
-        "`python -m benchmarks.rules_check FOLDER` holds sets and counts of these versions against each other, at two "
-        "supports of every set. They are equal, but for an item in every basket of mushroom that PyFIM leaves out.",
+        (
+            "`python -m benchmarks.rules_check FOLDER` holds sets and counts of these versions against each other, at "
+            "two supports of every set. They are equal, but for an item in every basket of mushroom, which PyFIM leaves "
+            "out."
+        ),
         "## Targets",
         render_targets(report),
         "## PyFIM",

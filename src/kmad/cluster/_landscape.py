@@ -129,13 +129,13 @@ def climb(
         # Slices: an index that is a difference might be negative, and stops the vectors.
         height0, height1, height2 = height[:m], height[stride : n - stride], height[2 * stride :]
         top0, top1, top2 = top[:m], top[stride : n - stride], top[2 * stride :]
-        into, at = higher[stride : n - stride], over[stride : n - stride]
+        into, top_of = higher[stride : n - stride], over[stride : n - stride]
         for c in range(m):
             a, b, d = height0[c], height1[c], height2[c]
             best = b if b > a else a
             first = top1[c] if b > a else top0[c]
             into[c] = d if d > best else best
-            at[c] = top2[c] if d > best else first
+            top_of[c] = top2[c] if d > best else first
         height, higher = higher, height
         top, over = over, top
     up = basin

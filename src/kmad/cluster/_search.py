@@ -99,10 +99,10 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
 
 
 class Glance(NamedTuple):
-    """What one pass over the rows shows; one of the first two is there."""
+    """What one pass over the rows shows."""
 
     extent: Extent | None  # of few features
-    mean: Floats | None  # (d,) of many
+    mean: Floats  # (d,) of many, (0,) of few
     squares: float  # a finite number where all values are
     labels: NDArray[np.int32]  # (n,) for later use
 
@@ -111,7 +111,7 @@ def _glance(X: Rows, weights: Floats, threads: Threads) -> Glance:
     labels = np.empty(len(X), np.int32)
     if X.shape[1] <= N_AXES:
         extent = measure(X, threads)
-        return Glance(extent, None, extent.squares, labels)
+        return Glance(extent, np.empty(0), extent.squares, labels)
     labels[:] = 0
     _, means = sum_by_label(X, weights, labels, 1, threads)
     return Glance(None, means[0], float(means.sum()), labels)
