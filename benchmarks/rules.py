@@ -185,8 +185,8 @@ def render(report: dict[str, Any]) -> str:
         "two seconds. Each library gets the kind of input that it takes, and kmad the same in the same table.",
         (
             "`python -m benchmarks.rules_check FOLDER` holds sets and counts of these versions against each other, at "
-            "two supports of every set. They are equal, but for an item in every basket of mushroom, which PyFIM leaves "
-            "out."
+            "two supports of every set. They are equal, but for an item in every basket of mushroom, which PyFIM "
+            "leaves out."
         ),
         "## Targets",
         render_targets(report),
