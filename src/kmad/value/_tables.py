@@ -90,5 +90,5 @@ class Table:
             return {"customer": self._arrays[column][rows], **columns}
         backend = self._frame.implementation
         made = [nw.new_series(name, array, backend=backend) for name, array in columns.items()]
-        own = self._frame[column][rows].alias("customer").to_frame()
+        own = self._frame.select(nw.col(column).alias("customer"))[rows]
         return nw.maybe_reset_index(own).with_columns(*made).to_native()
