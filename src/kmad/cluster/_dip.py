@@ -10,6 +10,8 @@ N_BINS = 1 << 9
 WIDE_BINS = 1 << 6
 # Steps of two-means, which only looks for a direction.
 MAX_HALVINGS = 16
+# To numba a literal 0 or 1 is of a type of its own, for which it compiles anew all that it is handed to.
+ZERO, ONE = np.int64(0), np.int64(1)
 
 
 @kernel
@@ -193,7 +195,7 @@ def steepest(
     counts, curve = np.empty(WIDE_BINS), np.empty(WIDE_BINS + 1)
     best, largest = 0, 0.0
     for line in range(len(lines)):
-        dip = dip_along(place, weights, start, stop, every, 0, lines[line], largest, counts, curve)
+        dip = dip_along(place, weights, start, stop, every, ZERO, lines[line], largest, counts, curve)
         if dip > largest:
             best, largest = line, dip
     return best
@@ -279,7 +281,7 @@ def look_each(
         for f in range(3):
             lines[j, 1, f] = many[j, best, f]
         for m in range(2):
-            dips[j, m] = dip_along(place, weights, start, stop, 1, 0, lines[j, m], 0.0, counts[j, m], curve)
+            dips[j, m] = dip_along(place, weights, start, stop, ONE, ZERO, lines[j, m], 0.0, counts[j, m], curve)
 
 
 @kernel
@@ -294,4 +296,4 @@ def dips_along_features(
     """Try the points start to stop along every feature."""
     curve, line = np.empty(counts.shape[1] + 1), np.empty(0)
     for f in range(rows.shape[1]):
-        dips[f] = dip_along(rows, weights, start, stop, 1, f, line, 0.0, counts[f], curve)
+        dips[f] = dip_along(rows, weights, start, stop, ONE, f, line, 0.0, counts[f], curve)

@@ -311,12 +311,13 @@ def flood(
     height = np.empty(n_basins)
     for p in range(n_basins):
         height[p] = ground[top[p]]
-    room = len(ground)
-    a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
-    n_borders = find_borders(ground, basin, steps[:n_steps], a, b, saddle)
-    if n_borders > room:
-        a, b, saddle = np.empty(n_borders, np.int32), np.empty(n_borders, np.int32), np.empty(n_borders)
-        find_borders(ground, basin, steps[:n_steps], a, b, saddle)
+    n_borders = len(ground)
+    while True:
+        room = n_borders
+        a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
+        n_borders = find_borders(ground, basin, steps[:n_steps], a, b, saddle)
+        if n_borders <= room:
+            break
     part_of, left, rise = np.empty(n_basins, np.int32), np.empty(n_basins, np.int32), np.empty(n_basins)
     n_regions, n_borders = fall(a, b, saddle, n_borders, height, floor, threshold, part_of, left, rise)
     of_regions = np.empty(n_regions)
