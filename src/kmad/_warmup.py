@@ -30,6 +30,8 @@ def warmup() -> None:
     for days in ([0, 1], [1, 0]):
         log = {"customer": [1, 1], "date": np.array(days, "datetime64[D]")}
         customer_summary(log, customer="customer", date="date", unit="day")
+    # Sets of more items than a word has bits are held in rows.
+    apriori([[item, item + 1] for item in range(70)], min_support=1)
     rules = association_rules(apriori([["a", "b", "c"], ["a", "b"], ["a"]], min_support=1), min_confidence=0)
     rules.prune_redundant().significant(against="simpler", alternative="two-sided")
     rules.recommend(["a"])
