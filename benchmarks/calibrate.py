@@ -261,7 +261,7 @@ def scaled_dip(values: Floats) -> float:
     """The square root of n times the dip, binned as it is where clusters are looked at again."""
     counts, dips = np.empty((1, 1, N_BINS)), np.empty((1, 1))
     count_features(values[:, None], np.ones(len(values)), 0, len(values), counts[0])
-    find_dips(counts, np.array([1]), 0.0, 0, 1, dips)
+    find_dips(counts, np.array([1]), 0.0, 0, 0, 1, dips)
     return float(dips[0, 0])
 
 

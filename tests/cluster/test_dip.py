@@ -78,19 +78,20 @@ def test_dip_that_is_below_the_least_stays_below_it(mass, share):
     assert found == exact if exact > least else found <= least
 
 
-@given(data=st.data(), n_clusters=st.integers(1, 3), n_lines=st.integers(1, 4), share=st.sampled_from([0.0, 0.5, 1.0]))
-def test_dips_of_lines_are_scaled_by_their_mass(data, n_clusters, n_lines, share):
+@given(data=st.data(), n_clusters=st.integers(1, 3), n_lines=st.integers(1, 4), least=st.sampled_from([0.0, 0.4]), largest=st.integers(0, 1))
+def test_dips_of_lines_are_scaled_by_their_mass(data, n_clusters, n_lines, least, largest):
     masses = st.integers(0, 5).map(float)
     counts = data.draw(arrays(np.float64, (n_clusters, n_lines, 7), elements=masses))
     n_each = np.array(data.draw(st.lists(st.integers(0, n_lines), min_size=n_clusters, max_size=n_clusters)))
     found = np.full((n_clusters, n_lines), np.nan)
     first = n_clusters // 2
-    find_dips(counts, n_each, share, first, n_clusters, found)
+    find_dips(counts, n_each, least, largest, first, n_clusters, found)
     assert np.isnan(found[:first]).all()
     for j in range(first, n_clusters):
         exact = [np.sqrt(mass.sum()) * dip(mass) if mass.any() else 0.0 for mass in counts[j, : n_each[j]]]
         assert np.isnan(found[j, n_each[j] :]).all()
         for own, true in zip(found[j], exact, strict=False):
-            if true > share * max(exact) + 1e-12:
+            wanted = max(least, largest * max(exact))
+            if true > wanted - 1e-12 * (wanted > least):
                 assert own == pytest.approx(true, abs=1e-12)
-            assert own <= max(true, share * max(exact)) + 1e-12
+            assert own <= max(true, wanted) + 1e-12

@@ -159,7 +159,7 @@ def test_critical_dip_is_seldom_reached_by_even_rows():
     samples, n = rows(1000, 30), rows(400, 100)
     counts, dips = np.empty((1, samples, 512)), np.empty((1, samples))
     count_features(rng.uniform(size=(n, samples)), np.ones(n), 0, n, counts[0])
-    find_dips(counts, np.array([samples]), 0.0, 0, 1, dips)
+    find_dips(counts, np.array([samples]), 0.0, 0, 0, 1, dips)
     for significance in (0.2, 0.05, 0.01):
         assert (dips > dip_critical(significance)).mean() <= significance + 3 * np.sqrt(significance / samples)
     assert dips.max() > 0.7 * dip_critical(0.05)

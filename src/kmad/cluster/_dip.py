@@ -87,16 +87,17 @@ def dip_of_curve(
 def find_dips(
     counts,  # (k, l, bins) IN: mass at equal steps along the lines of k clusters
     n_lines,  # (k,) IN: how many lines of each cluster there are
-    share,  # of the largest dip of a cluster so far that others must reach to be wanted: 0 for all, 1 for the largest
+    least,
+    largest,  # whether no dip is wanted but the largest of each cluster: 1 or 0
     first,
     last,
-    dips,  # (k, l) OUT: times the square root of the mass; below the share of the largest where it is not wanted
+    dips,  # (k, l) OUT: times the square root of the mass; of those below the least some number below it
 ):
     """Find the dips along the lines of the clusters from first to last."""
     n_bins = counts.shape[2]
     curve = np.empty(n_bins + 1)
     for j in range(first, last):
-        least = 0.0
+        wanted = least
         for line in range(n_lines[j]):
             mass = 0.0
             for b in range(n_bins):
@@ -107,5 +108,5 @@ def find_dips(
             curve[0] = 0.0
             for b in range(n_bins):
                 curve[b + 1] = curve[b] + counts[j, line, b] / mass
-            dips[j, line] = np.sqrt(mass) * dip_of_curve(curve, least / np.sqrt(mass))
-            least = max(least, share * dips[j, line])
+            dips[j, line] = np.sqrt(mass) * dip_of_curve(curve, wanted / np.sqrt(mass))
+            wanted = max(wanted, largest * dips[j, line])

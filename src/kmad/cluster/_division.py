@@ -178,6 +178,8 @@ def divide_clusters(
     three features every feature is a line as well, and the significance is shared between these and those.
     """
     n_clusters, d = len(sample.starts) - 1, sample.rows.shape[1]
+    # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
+    each = significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
     smooth, place = sample.rows, np.zeros((3, len(sample.rows)))
     tied = any(column is not None for column in ties)
     if tied:
@@ -204,11 +206,11 @@ def divide_clusters(
         halve_each(place, sample.weights, sample.starts, LINE_ROWS, first, last, cuts, np.empty(n_clusters))
         wide, tried = np.empty((n_clusters, many.shape[1], WIDE_BINS)), np.zeros(many.shape[:2])
         count_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, wide)
-        find_dips(wide, n_many, 1.0, first, last, tried)
+        find_dips(wide, n_many, 0.0, 1, first, last, tried)
         lines[part, 0] = cuts[part, 1] - cuts[part, 0]
         lines[part, 1] = many[np.arange(first, last), tried[part].argmax(axis=1)]
         count_each(place, sample.weights, sample.starts, SAMPLE_ROWS, lines, two, first, last, counts)
-        find_dips(counts, two, 0.0, first, last, dips)
+        find_dips(counts, two, _dip_critical_of_line(each), 0, first, last, dips)
 
     at_once = -(-n_clusters // MAX_CHUNKS)
     parts = [(first, min(first + at_once, n_clusters)) for first in range(0, n_clusters, at_once)]
@@ -217,10 +219,7 @@ def divide_clusters(
     many, n_many = _directions(scatter)
     lines, two = np.zeros((n_clusters, 2, 3)), np.where(n_many > 0, 2, 0)
     threads.map(try_lines, parts)
-    # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
-    of_lines = _modes(
-        dips.ravel(), counts.reshape(-1, N_BINS), significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
-    )
+    of_lines = _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
     found: dict[int, Finding] = {}
     for j in full:
@@ -262,14 +261,14 @@ def _along_features(
 ) -> dict[int, Modes]:
     """What every feature shows of each of these clusters."""
     d = rows.shape[1]
-    at_once = max(1, LINES_AT_ONCE // d)
+    at_once, each = max(1, LINES_AT_ONCE // d), significance / d
 
     def ask(first: int, last: int) -> Modes:
         dips, counts = np.empty((last - first, d)), np.empty((last - first, d, N_BINS))
         for i, j in enumerate(clusters[first:last]):
             count_features(rows, sample.weights, sample.starts[j], sample.starts[j + 1], counts[i])
-        find_dips(counts, np.full(len(counts), d), 0.0, 0, len(counts), dips)
-        return _modes(dips.ravel(), counts.reshape(-1, N_BINS), significance / d)
+        find_dips(counts, np.full(len(counts), d), _dip_critical_of_line(each), 0, 0, len(counts), dips)
+        return _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
 
     parts = [(first, min(first + at_once, len(clusters))) for first in range(0, len(clusters), at_once)]
     of_cluster = {}
@@ -279,9 +278,13 @@ def _along_features(
     return of_cluster
 
 
+def _dip_critical_of_line(significance: float) -> float:
+    return dip_critical((1 - VALLEY_SHARE) * significance)
+
+
 def _modes(dips: Floats, counts: Floats, significance: float) -> Modes:
     """Ask each line twice, by its dip (m,) and by its counts (m, bins)."""
-    critical = np.full(len(dips), dip_critical((1 - VALLEY_SHARE) * significance))
+    critical = np.full(len(dips), _dip_critical_of_line(significance))
     valleys = deepest_valleys(counts, VALLEY_SHARE * significance)
     # Both tests have tails that fall with the square.
     by_dip = DIP_SLOPE * (dips**2 - critical**2)
