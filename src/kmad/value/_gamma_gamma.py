@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads, row_chunks
+from kmad._threads import Threads
 from kmad.value._ahead import expected_spend
 from kmad.value._columns import MOST_PURCHASES, check_spend, read_spend
 from kmad.value._gamma_gamma_sums import sum_rows
@@ -149,13 +149,8 @@ class GammaGamma(Model):
         """
         p, q, gamma = self._values()
         x, amount = (np.zeros(1), np.zeros(1)) if customers is None else read_spend("customers", customers)
-        rows, expected = (frozen(x), frozen(amount)), np.empty(len(x))
-
-        def block(start: int, stop: int) -> bool:
-            return bool(expected_spend(*rows, start, stop, p, q, gamma, float(MOST_PURCHASES), expected))
-
-        with Threads(self.n_jobs) as threads:
-            right = all(threads.map(block, row_chunks(len(x))))
+        expected = np.empty(len(x))
+        right = expected_spend(frozen(x), frozen(amount), p, q, gamma, float(MOST_PURCHASES), expected)
         if not (len(x) and right):
             check_spend("customers", x, amount)
         return float(expected[0]) if customers is None else expected
@@ -193,14 +188,16 @@ def _likelihood(x: Floats, log_spent: Floats, weight: Floats, threads: Threads) 
     histogram = np.bincount(x.astype(np.int64), weight)
     counts = np.flatnonzero(histogram).astype(np.float64)
     customers = histogram[histogram > 0]
-    x, log_spent, weight = (frozen(np.ascontiguousarray(column)) for column in (x, log_spent, weight))
+    columns = [frozen(np.ascontiguousarray(column)) for column in (x, log_spent, weight)]
 
     def evaluate(point: Floats) -> Curve:
         p, q, _ = (float(value) for value in np.exp(point))
         log_gamma = float(point[2])
-        u, v, c_x, rest, both_x, both = add_up(
-            lambda start, stop, total: sum_rows(x, log_spent, weight, start, stop, log_gamma, total), len(x), 6, threads
-        )
+
+        def of_rows(x: Floats, log_spent: Floats, weight: Floats, sums: Floats) -> None:
+            sum_rows(x, log_spent, weight, log_gamma, sums)
+
+        u, v, c_x, rest, both_x, both = add_up(of_rows, columns, 6, threads)
         shape = p * counts
         psi, bend = digamma(shape + q), polygamma(1, shape + q)
         value = -customers @ betaln(shape, q) - p * u - q * v

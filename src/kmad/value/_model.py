@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 # Numbers in the temporaries of a function of arrays: they then stay in the processor's cache.
 BLOCK_SIZE = 1 << 16
 # Rows of a likelihood that are summed at a time, by one thread.
-SUM_ROWS = 1 << 13
+SUM_ROWS = 1 << 11
 # A fit starts from the fit to every so many-th customer, about this many in all.
 ENOUGH_ROWS = 1 << 14
 # A fit to a part of the data ends at this rise of the log-likelihood, and is taken up at this distance at most.
@@ -206,15 +206,15 @@ def blocks(n_rows: int, size: int) -> Sequence[tuple[int, int]]:
     return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
-def add_up(sums: Callable[[int, int, Floats], None], n_rows: int, size: int, threads: Threads) -> Floats:
-    """What `sums` adds to `size` numbers over all rows, block by block, in order."""
+def add_up(sums: Callable[..., None], columns: Sequence[Floats], size: int, threads: Threads) -> Floats:
+    """What `sums` of the columns adds to `size` numbers over all rows, block by block, in order."""
 
     def block(start: int, stop: int) -> Floats:
         total = np.zeros(size)
-        sums(start, stop, total)
+        sums(*(column[start:stop] for column in columns), total)
         return total
 
-    return np.asarray(sum(threads.map(block, blocks(n_rows, SUM_ROWS)), np.zeros(size)))
+    return np.asarray(sum(threads.map(block, blocks(len(columns[0]), SUM_ROWS)), np.zeros(size)))
 
 
 def curve_of(sums: Floats) -> Curve:

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.value._ahead import dropout_terms
 from kmad.value._beta import BetaNodes, beta_nodes, mean_power
 from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
+from kmad.value._elementary import dropout_terms, sum_pareto_rows
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import add_up, curve_of
-from kmad.value._pareto_nbd_sums import sum_rows
 
 Floats = NDArray[np.float64]
 
@@ -141,21 +140,17 @@ class ParetoNBD(ContinuousModel):
 
     def _likelihood(self, rows: Rows, threads: Threads) -> Evaluate:
         purchases = RisingFactorials(rows.x, rows.weight)
-        x, recency, T, weight = (frozen(column) for column in rows)
+        columns = [frozen(column) for column in rows]
         nodes = _unit_nodes(8)
 
         def evaluate(point: Floats) -> Curve:
             r, alpha, s, beta = (float(value) for value in np.exp(point))
-            sums = add_up(
-                lambda start, stop, total: sum_rows(
-                    x, recency, T, weight, start, stop, r, alpha, s, beta, *nodes, total
-                ),
-                len(rows.x),
-                15,
-                threads,
-            )
-            of_r = purchases(r)
-            sums[[0, 1, 5]] += of_r
+
+            def of_rows(x: Floats, recency: Floats, T: Floats, weight: Floats, sums: Floats) -> None:
+                sum_pareto_rows(x, recency, T, weight, r, alpha, s, beta, *nodes, sums)
+
+            sums = add_up(of_rows, columns, 15, threads)
+            sums[[0, 1, 5]] += purchases(r)
             return curve_of(sums)
 
         return evaluate
