@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # The logarithms of the parameters, the unit of time chosen by the data, stay within this distance of 0.
-FARTHEST = 14.0
+FARTHEST = 18.0
 LONGEST_STEP = 2.0
 # A limit is reached when the likelihood is no lower out here.
 FURTHEST = 22.0
