@@ -96,6 +96,19 @@ def test_limit_is_reached_where_the_curve_rises_towards_it():
     assert [limit.meaning for limit in reached] == ["one"]
 
 
+def test_limit_is_reached_where_the_curve_rises_towards_the_edge_of_the_box():
+    # Downhill along each axis, and uphill where the second follows the first at half its pace.
+    def value(point):
+        return -np.exp(point[0]) - (2 * point[1] - point[0]) ** 2
+
+    edge = Maximum(np.array([-FARTHEST, -FARTHEST / 2]), Curve(0.0, np.zeros(2), np.zeros((2, 2))), 9, converged=True)
+    limits = [Limit((0, -1), "second", (1,)), Limit((-1, -1), "both", (0, 1)), Limit((-1, 0), "first", (0,))]
+    found = limits_reached(lambda point: edge.curve._replace(value=value(point)), edge, limits)
+    assert [limit.meaning for limit in found] == ["both"]
+    inside = edge._replace(point=edge.point + 1)
+    assert limits_reached(lambda point: edge.curve._replace(value=value(point)), inside, limits) == []
+
+
 def test_first_limit_settles_its_parameters():
     flat = Maximum(np.zeros(2), Curve(0.0, np.zeros(2), np.zeros((2, 2))), 0, converged=True)
     limits = [Limit((1, 0), "one", (0, 1)), Limit((-1, 0), "other", (0,)), Limit((0, 1), "second", (1,))]

@@ -34,7 +34,7 @@ def sum_rows(
         h_r_alpha, h_alpha = r * (1 - left_T), -bend_T
         h_r = g_r
         if chances[i] > 0:
-            shape = b + chances[i] - 1
+            shape = chances[i] - 1 + b
             gap = np.log1p((T[i] - recency[i]) / (alpha + recency[i]))
             left_recency = alpha / (alpha + recency[i])
             z = np.log(a / shape) + (r + x[i]) * gap

@@ -97,7 +97,7 @@ def bg_alive(
     """Write the probability that each customer of the BG/NBD or the MBG/NBD model is alive."""
     for i in range(len(x)):
         chances = x[i] + early
-        survived = b - 1.0 + chances
+        survived = chances - 1.0 + b
         left = a * exp((r + x[i]) * log1p((T[i] - recency[i]) / (alpha + recency[i])))
         alive[i] = survived / (survived + left) if chances > 0.0 else 1.0
 

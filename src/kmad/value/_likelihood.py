@@ -73,20 +73,26 @@ def maximise(evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float) ->
 
 
 def limits_reached(evaluate: Evaluate, maximum: Maximum, limits: Sequence[Limit]) -> list[Limit]:
-    """The limits at which the likelihood is as high as at its maximum; the first settles what it concerns."""
+    """The limits at which the likelihood is as high as at its maximum; the first settles what it concerns.
+
+    After these come limits at whose edge of the box the maximum lies: the likelihood rises towards them along a curve.
+    """
     least = maximum.curve.value - SAME_LIKELIHOOD
     reached: list[Limit] = []
     settled: set[int] = set()
-    for limit in limits:
-        direction = np.array(limit.direction, np.float64)
-        concerned = set(np.flatnonzero(direction))
+
+    def is_as_high(direction: Floats, nearest: float) -> bool:
         # Most limits are ruled out without a look at the data: the likelihood bends towards them.
-        if concerned & settled or direction @ maximum.curve.hessian @ direction <= -LEVEL:
-            continue
-        distance = FURTHEST - np.max((direction * maximum.point)[direction != 0])
-        if evaluate(maximum.point + distance * direction).value >= least:
-            reached.append(limit)
-            settled |= set(limit.settles)
+        bends = direction @ maximum.curve.hessian @ direction <= -LEVEL
+        return not bends and evaluate(maximum.point + (FURTHEST - nearest) * direction).value >= least
+
+    for is_reached in (is_as_high, lambda _, nearest: nearest >= FARTHEST):
+        for limit in limits:
+            direction = np.array(limit.direction, np.float64)
+            concerned = np.flatnonzero(direction)
+            if settled.isdisjoint(concerned) and is_reached(direction, np.max((direction * maximum.point)[concerned])):
+                reached.append(limit)
+                settled |= set(limit.settles)
     return reached
 
 

@@ -130,6 +130,8 @@ class ParetoNBD(ContinuousModel):
         *LIMITS_OF_RATES,
         Limit((0, 0, -1, 0), "no dropout: s / beta falls to 0", (2, 3)),
         Limit((0, 0, 0, 1), "no dropout: s / beta falls to 0", (2, 3)),
+        # As s falls with the logarithm of beta, the share that drops out at once stays what it is.
+        Limit((0, 0, -1, -1), "all or nothing: s and beta fall to 0; a customer drops out at once or never", (2, 3)),
         Limit((0, 0, 1, 0), "immediate dropout: s / beta grows without end", (2, 3)),
         Limit((0, 0, 0, -1), "immediate dropout: s / beta grows without end", (2, 3)),
         Limit((0, 0, 1, 1), "homogeneous dropout: s and beta grow without end, all drop out at rate s / beta", (2, 3)),
