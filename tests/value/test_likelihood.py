@@ -96,17 +96,16 @@ def test_limit_is_reached_where_the_curve_rises_towards_it():
     assert [limit.meaning for limit in reached] == ["one"]
 
 
-def test_limit_is_reached_where_the_curve_rises_towards_the_edge_of_the_box():
-    # Downhill along each axis, and uphill where the second follows the first at half its pace.
-    def value(point):
-        return -np.exp(point[0]) - (2 * point[1] - point[0]) ** 2
+def test_lowest_point_may_lie_far_out():
+    # What is missing of the highest value is in proportion to 1 / -point.
+    def evaluate(point):
+        return Curve(float(1 / point[0]), -(1 / point**2), np.diag(2 / point**3))
 
-    edge = Maximum(np.array([-FARTHEST, -FARTHEST / 2]), Curve(0.0, np.zeros(2), np.zeros((2, 2))), 9, converged=True)
-    limits = [Limit((0, -1), "second", (1,)), Limit((-1, -1), "both", (0, 1)), Limit((-1, 0), "first", (0,))]
-    found = limits_reached(lambda point: edge.curve._replace(value=value(point)), edge, limits)
-    assert [limit.meaning for limit in found] == ["both"]
-    inside = edge._replace(point=edge.point + 1)
-    assert limits_reached(lambda point: edge.curve._replace(value=value(point)), inside, limits) == []
+    found = maximise(evaluate, np.array([-1.0]), max_iter=20, tol=1e-12, lowest=-50.0)
+    assert found.converged
+    np.testing.assert_array_equal(found.point, -50.0)
+    limit = Limit((-1,), "far", (0,))
+    assert limits_reached(evaluate, found, [limit]) == [limit]
 
 
 def test_first_limit_settles_its_parameters():

@@ -10,6 +10,7 @@ from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.value._ahead import expected_spend
 from kmad.value._columns import MOST_PURCHASES, check_spend, read_spend
+from kmad.value._factorials import gamma_step, log_beta
 from kmad.value._gamma_gamma_sums import sum_rows
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import Model, Problem, add_up, part_of
@@ -183,7 +184,7 @@ class GammaGamma(Model):
 
 def _likelihood(x: Floats, log_spent: Floats, weight: Floats, threads: Threads) -> Evaluate:
     """The log-likelihood but for the logarithms of the amounts."""
-    from scipy.special import betaln, digamma, polygamma  # noqa: PLC0415 - half a second
+    from scipy.special import polygamma  # noqa: PLC0415 - half a second
 
     histogram = np.bincount(x.astype(np.int64), weight)
     counts = np.flatnonzero(histogram).astype(np.float64)
@@ -199,14 +200,14 @@ def _likelihood(x: Floats, log_spent: Floats, weight: Floats, threads: Threads) 
 
         u, v, c_x, rest, both_x, both = add_up(of_rows, columns, 6, threads)
         shape = p * counts
-        psi, bend = digamma(shape + q), polygamma(1, shape + q)
-        value = -customers @ betaln(shape, q) - p * u - q * v
-        of_p = customers @ (shape * (psi - digamma(shape))) - p * u
-        of_q = customers @ (q * (psi - digamma(q))) - q * v
+        by_q, by_shape = gamma_step(shape, np.array(q)), gamma_step(np.array(q), shape)
+        value = -customers @ log_beta(shape, np.array(q)) - p * u - q * v
+        of_p = customers @ (shape * by_q.first) - p * u
+        of_q = customers @ (q * by_shape.first) - q * v
         of_gamma = q * rest - p * c_x
-        p_p = of_p + customers @ (shape**2 * (bend - polygamma(1, shape)))
-        q_q = of_q + customers @ (q**2 * (bend - polygamma(1, q)))
-        p_q = customers @ (shape * q * bend)
+        p_p = of_p + customers @ (shape**2 * by_q.second)
+        q_q = of_q + customers @ (q**2 * by_shape.second)
+        p_q = customers @ (shape * q * polygamma(1, shape + q))
         return Curve(
             float(value),
             np.array([of_p, of_q, of_gamma]),

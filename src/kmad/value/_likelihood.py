@@ -48,21 +48,23 @@ class Limit(NamedTuple):
 Evaluate = Callable[[Floats], Curve]
 
 
-def maximise(evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float) -> Maximum:
-    """Newton's method, uphill in every direction, within the box of `FARTHEST`.
+def maximise(
+    evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float, lowest: Floats | float = -FARTHEST
+) -> Maximum:
+    """Newton's method, uphill in every direction, within the box from `lowest` to `FARTHEST`.
 
     It ends when the next step would raise the log-likelihood by `tol` or less.
     """
     point, curve = start, evaluate(start)
     for n_iter in range(max_iter):
-        step = _step(point, curve)
+        step = _step(point, curve, lowest)
         rise = float(curve.gradient @ step)
         if rise <= 2 * tol:
             return Maximum(point, curve, n_iter, converged=True)
         # What adding up rounds away is no fall.
         noise = 1e-13 * abs(curve.value)
         for fraction in 0.5 ** np.arange(30):
-            trial = np.clip(point + fraction * step, -FARTHEST, FARTHEST)
+            trial = np.clip(point + fraction * step, lowest, FARTHEST)
             found = evaluate(trial)
             if found.value >= curve.value + 1e-4 * fraction * rise - noise:
                 break
@@ -73,26 +75,20 @@ def maximise(evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float) ->
 
 
 def limits_reached(evaluate: Evaluate, maximum: Maximum, limits: Sequence[Limit]) -> list[Limit]:
-    """The limits at which the likelihood is as high as at its maximum; the first settles what it concerns.
-
-    After these come limits at whose edge of the box the maximum lies: the likelihood rises towards them along a curve.
-    """
+    """The limits at which the likelihood is as high as at its maximum; the first settles what it concerns."""
     least = maximum.curve.value - SAME_LIKELIHOOD
     reached: list[Limit] = []
     settled: set[int] = set()
-
-    def is_as_high(direction: Floats, nearest: float) -> bool:
+    for limit in limits:
+        direction = np.array(limit.direction, np.float64)
+        concerned = set(np.flatnonzero(direction))
         # Most limits are ruled out without a look at the data: the likelihood bends towards them.
-        bends = direction @ maximum.curve.hessian @ direction <= -LEVEL
-        return not bends and evaluate(maximum.point + (FURTHEST - nearest) * direction).value >= least
-
-    for is_reached in (is_as_high, lambda _, nearest: nearest >= FARTHEST):
-        for limit in limits:
-            direction = np.array(limit.direction, np.float64)
-            concerned = np.flatnonzero(direction)
-            if settled.isdisjoint(concerned) and is_reached(direction, np.max((direction * maximum.point)[concerned])):
-                reached.append(limit)
-                settled |= set(limit.settles)
+        if concerned & settled or direction @ maximum.curve.hessian @ direction <= -LEVEL:
+            continue
+        distance = max(FURTHEST - np.max((direction * maximum.point)[direction != 0]), 0.0)
+        if evaluate(maximum.point + distance * direction).value >= least:
+            reached.append(limit)
+            settled |= set(limit.settles)
     return reached
 
 
@@ -105,9 +101,9 @@ def covariance_at(maximum: Maximum) -> Floats:
     return covariance
 
 
-def _step(point: Floats, curve: Curve) -> Floats:
+def _step(point: Floats, curve: Curve, lowest: Floats | float) -> Floats:
     """The step to the top of the parabola, with curvature turned downwards where it is not."""
-    held = (point >= FARTHEST) & (curve.gradient > 0) | (point <= -FARTHEST) & (curve.gradient < 0)
+    held = (point >= FARTHEST) & (curve.gradient > 0) | (point <= lowest) & (curve.gradient < 0)
     free = np.flatnonzero(~held)
     step = np.zeros_like(point)
     if not len(free):
@@ -115,4 +111,6 @@ def _step(point: Floats, curve: Curve) -> Floats:
     curvature, axes = np.linalg.eigh(-curve.hessian[np.ix_(free, free)])
     curvature = np.maximum(np.abs(curvature), 1e-12 * np.abs(curvature).max() + 1e-300)
     step[free] = axes @ (axes.T @ curve.gradient[free] / curvature)
-    return step * (LONGEST_STEP / max(LONGEST_STEP, float(np.abs(step).max())))
+    # Out of the usual box the likelihood changes slowly.
+    longest = LONGEST_STEP + np.maximum(np.abs(point) - FARTHEST, 0.0)
+    return step / max(1.0, float((np.abs(step) / longest).max()))

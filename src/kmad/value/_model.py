@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real, check_weights
 from kmad.value._likelihood import (
+    FARTHEST,
     SAME_LIKELIHOOD,
     Curve,
     Evaluate,
@@ -58,6 +59,8 @@ class Model(BaseEstimator):
     parameters: ClassVar[tuple[str, ...]]
     in_unit: ClassVar[tuple[str, ...]] = ()
     limits: ClassVar[tuple[Limit, ...]]
+    # How low the logarithms of the parameters may get, in the unit of the fit.
+    lowest: ClassVar[tuple[float, ...] | float] = -FARTHEST
 
     params_: dict[str, float]
     standard_errors_: dict[str, float]
@@ -171,7 +174,8 @@ class Model(BaseEstimator):
 
     def _best(self, evaluate: Evaluate, starts: list[Floats], tol: float) -> tuple[Floats, Maximum]:
         """The highest of the maxima that are reached, and the start of it; of equal ones the first."""
-        found = [(start, maximise(evaluate, start, max_iter=self.max_iter, tol=tol)) for start in starts]
+        lowest = np.asarray(self.lowest)
+        found = [(start, maximise(evaluate, start, max_iter=self.max_iter, tol=tol, lowest=lowest)) for start in starts]
         highest = max(maximum.curve.value for _, maximum in found)
         return next(pair for pair in found if pair[1].curve.value >= highest - max(2 * tol, SAME_LIKELIHOOD))
 

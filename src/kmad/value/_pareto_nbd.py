@@ -13,7 +13,7 @@ from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._elementary import dropout_terms, sum_pareto_rows
 from kmad.value._factorials import RisingFactorials
-from kmad.value._likelihood import Curve, Evaluate, Limit
+from kmad.value._likelihood import FARTHEST, Curve, Evaluate, Limit
 from kmad.value._model import add_up, curve_of
 
 Floats = NDArray[np.float64]
@@ -130,12 +130,13 @@ class ParetoNBD(ContinuousModel):
         *LIMITS_OF_RATES,
         Limit((0, 0, -1, 0), "no dropout: s / beta falls to 0", (2, 3)),
         Limit((0, 0, 0, 1), "no dropout: s / beta falls to 0", (2, 3)),
-        # As s falls with the logarithm of beta, the share that drops out at once stays what it is.
-        Limit((0, 0, -1, -1), "all or nothing: s and beta fall to 0; a customer drops out at once or never", (2, 3)),
         Limit((0, 0, 1, 0), "immediate dropout: s / beta grows without end", (2, 3)),
-        Limit((0, 0, 0, -1), "immediate dropout: s / beta grows without end", (2, 3)),
+        Limit((0, 0, 0, -1), "all or nothing: beta falls to 0; a customer drops out at once or hardly ever", (2, 3)),
         Limit((0, 0, 1, 1), "homogeneous dropout: s and beta grow without end, all drop out at rate s / beta", (2, 3)),
     )
+
+    # The likelihood of "all or nothing" rises slowly: what is missing is in proportion to 1 / -log(beta).
+    lowest: ClassVar[tuple[float, ...]] = (-FARTHEST, -FARTHEST, -FARTHEST, -50.0)
 
     def _start(self, rate: float) -> tuple[float, ...]:
         return 1.0, 0.5 / rate, 1.0, 1.0
