@@ -183,10 +183,10 @@ def test_fit_recovers_the_parameters():
 
 def test_customers_who_leave_at_once_or_never_are_a_limit():
     rng = np.random.default_rng(0)
-    T, stays = rng.uniform(20, 60, 300), rng.random(300) < 0.6
-    x = rng.poisson(rng.gamma(1, 1 / 5, 300) * T) * stays
-    recency = np.where(x > 0, T * rng.random(300) ** (1 / np.maximum(x, 1)), 0.0)
-    model = ParetoNBD().fit(np.column_stack([x, recency, T]))
+    stays = rng.random(300) < 0.6
+    x = rng.poisson(rng.gamma(1, 1 / 5, 300) * 40) * stays
+    recency = np.where(x > 0, np.ceil(40 * rng.random(300) ** (1 / np.maximum(x, 1))), 0.0)
+    model = ParetoNBD().fit(np.column_stack([x, recency, np.full(300, 40.0)]))
     assert model.converged_
     assert model.boundary_.startswith("all or nothing")
     assert np.isnan([model.standard_errors_["s"], model.standard_errors_["beta"]]).all()
