@@ -13,10 +13,10 @@ from numba.core import event
 
 import kmad
 from kmad import _jit
-from kmad._jit import REORDER, frozen, kernel, reordering_kernel
+from kmad._jit import FUSE, REORDER, frozen, fusing_kernel, kernel, reordering_kernel
 
 SOURCES = sorted(Path(kmad.__file__).parent.rglob("*.py"))
-DECORATORS = {"kernel", "reordering_kernel"}
+DECORATORS = {"kernel", "fusing_kernel", "reordering_kernel"}
 
 # Prints, for every kernel of the package, its flags, whether it has a cache, and whether it was compiled.
 INSPECT = """
@@ -95,6 +95,13 @@ def test_kernel_keeps_numbers_as_they_are(monkeypatch):
     assert njit.flags == {"nogil": True, "error_model": "numpy", "cache": _jit.CACHE, "fastmath": False}
 
 
+def test_fusing_kernel_may_fuse_alone(monkeypatch):
+    njit = Njit(writable=True)
+    monkeypatch.setattr(numba, "njit", njit)
+    assert fusing_kernel(double)(3) == 6
+    assert njit.flags["fastmath"] == {"contract"} == FUSE
+
+
 def test_reordering_kernel_may_reorder_and_fuse_alone(monkeypatch):
     njit = Njit(writable=True)
     monkeypatch.setattr(numba, "njit", njit)
@@ -135,7 +142,7 @@ def test_kernels_have_the_allowed_flags(inspected):
     for name, found in inspected["kernels"].items():
         options = found["options"]
         fastmath = options.pop("fastmath", False)
-        assert fastmath in (False, sorted(REORDER)), name
+        assert fastmath in (False, sorted(FUSE), sorted(REORDER)), name
         assert options == {"nogil": True, "error_model": "numpy", "nopython": True, "boundscheck": None}, name
         assert found["cached"], name
 

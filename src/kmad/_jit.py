@@ -16,13 +16,19 @@ S = TypeVar("S", bound=np.generic)
 
 CACHE = os.environ.get("KMAD_CACHE", "1") != "0"
 
-# Only the flags that keep inf, nan and signed zeros right: sums may be reordered into lanes, products fused.
-REORDER = frozenset({"reassoc", "contract"})
+# Only the flags that keep inf, nan and signed zeros right: products may be fused, sums reordered into lanes.
+FUSE = frozenset({"contract"})
+REORDER = FUSE | {"reassoc"}
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` on its first call, without the GIL, and keep the machine code on disk."""
     return _compile(function, fastmath=False)
+
+
+def fusing_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Like `kernel`, and a product and a sum may be one instruction, rounded once: for polynomials."""
+    return _compile(function, fastmath=set(FUSE))
 
 
 def reordering_kernel(function: Callable[P, R]) -> Callable[P, R]:

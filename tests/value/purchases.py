@@ -58,6 +58,10 @@ def assert_predictions(model, twin, customer, *, horizon, rate, counts, rtol):
         **close,
     )
     if alive > 0:
+        bought, later = (twin.ahead(f, *customer) / alive for f in (twin.purchases(horizon), twin.discounted(rate)))
+        np.testing.assert_allclose(model.expected_purchases(horizon, row, if_alive=True), bought, **close)
+        found = model.discounted_expected_purchases(row, discount_rate=rate, if_alive=True)
+        np.testing.assert_allclose(found, later, **close)
         np.testing.assert_allclose(model.survival(horizon, row), twin.survival(horizon, *customer), **close)
     for n in counts:
         expected = twin.ahead(twin.counts(n, horizon), *customer) + (n == 0) * (1 - alive)

@@ -118,8 +118,17 @@ def test_nothing_overflows(shape):
         assert np.isfinite(expected).all()
 
 
+def test_fit_finds_the_highest_of_several_maxima():
+    # 180 never bought; the others bought every time until they left, so that certain purchases are a maximum too.
+    cells = [(0, 0, 12), (1, 1, 12), (2, 2, 12), (4, 4, 12), (8, 8, 12), (12, 12, 12)]
+    model = BGBB().fit(cells, sample_weight=[180, 10, 10, 10, 10, 80])
+    assert model.boundary_ == "all or nothing: alpha and beta fall to 0; a customer buys always or never"
+    assert model.log_likelihood_ == pytest.approx(-363.633267, abs=2e-5)
+    np.testing.assert_allclose([model.params_[name] for name in ("gamma", "delta")], [0.1939, 0.9158], rtol=3e-3)
+
+
 def test_fit_at_a_limit_says_so():
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(3)
     bought = rng.random((500, 8)) < rng.beta(2, 3, 500)[:, None]
     last = np.where(bought.any(axis=1), 8 - np.argmax(bought[:, ::-1], axis=1), 0)
     model = BGBB().fit(np.column_stack([bought.sum(axis=1), last, np.full(500, 8)]))

@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 
 from kmad import BGBB, BGNBD, GammaGamma, ShiftedBetaGeometric
-from kmad._threads import Threads
 from kmad.value._columns import read_purchases
 
 GOOD = {"frequency": [2.0, 0.0], "recency": [3.0, 0.0], "T": [5.0, 4.0]}
@@ -12,13 +11,13 @@ GOOD = {"frequency": [2.0, 0.0], "recency": [3.0, 0.0], "T": [5.0, 4.0]}
 
 def test_columns_are_found_by_name():
     table = pd.DataFrame({"T": [5, 4], "customer": ["a", "b"], "recency": [3.0, 0.0], "frequency": [2, 0]})
-    for found, expected in zip(read_purchases("summary", table, Threads(1)), GOOD.values(), strict=True):
+    for found, expected in zip(read_purchases("summary", table), GOOD.values(), strict=True):
         assert found.dtype == np.float64
         np.testing.assert_array_equal(found, expected)
 
 
 def test_recency_that_rounding_put_after_the_age_is_the_age():
-    _, recency, T = read_purchases("summary", [[1, 10 * (1 + 1e-12), 10.0]], Threads(1))
+    _, recency, T = read_purchases("summary", [[1, 10 * (1 + 1e-12), 10.0]])
     assert recency == T == 10.0
 
 

@@ -96,6 +96,18 @@ def test_limit_is_reached_where_the_curve_rises_towards_it():
     assert [limit.meaning for limit in reached] == ["one"]
 
 
+def test_lowest_point_may_lie_far_out():
+    # What is missing of the highest value is in proportion to 1 / -point.
+    def evaluate(point):
+        return Curve(float(1 / point[0]), -(1 / point**2), np.diag(2 / point**3))
+
+    found = maximise(evaluate, np.array([-1.0]), max_iter=20, tol=1e-12, lowest=-50.0)
+    assert found.converged
+    np.testing.assert_array_equal(found.point, -50.0)
+    limit = Limit((-1,), "far", (0,))
+    assert limits_reached(evaluate, found, [limit]) == [limit]
+
+
 def test_first_limit_settles_its_parameters():
     flat = Maximum(np.zeros(2), Curve(0.0, np.zeros(2), np.zeros((2, 2))), 0, converged=True)
     limits = [Limit((1, 0), "one", (0, 1)), Limit((-1, 0), "other", (0,)), Limit((0, 1), "second", (1,))]

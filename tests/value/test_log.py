@@ -205,6 +205,12 @@ def test_numbers_are_no_dates(make):
         read(log_of(make, when=[20250330, 20250331, 20250401]))
 
 
+def test_dtype_that_holds_no_dates_is_named_as_the_table_does():
+    when = pd.PeriodIndex(["2025-01-01", "2025-01-02"], freq="D")
+    with pytest.raises(TypeError, match=r"dates in column 'when'; it is of dtype period\[D\]\."):
+        read(pd.DataFrame({"who": [1, 2], "when": when}))
+
+
 def test_objects_that_are_no_dates_are_an_error():
     with pytest.raises(ValueError, match=r"got 3 in row 1\."):
         read({"who": [1, 2], "when": np.array(["2025-01-01", 3], object)})

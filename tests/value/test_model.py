@@ -23,9 +23,9 @@ from kmad.value import (
     _bg_nbd_sums,
     _continuous,
     _distinct,
+    _elementary,
     _gamma_gamma_sums,
     _model,
-    _pareto_nbd_sums,
     _purchases,
 )
 
@@ -467,7 +467,7 @@ def test_time_must_have_passed(kind):
 
 def test_warmup_leaves_nothing_to_compile():
     def signatures():
-        modules = (_ahead, _bg_bb_sums, _bg_nbd_sums, _distinct, _gamma_gamma_sums, _pareto_nbd_sums)
+        modules = (_ahead, _bg_bb_sums, _bg_nbd_sums, _distinct, _elementary, _gamma_gamma_sums)
         found = [value for module in modules for value in vars(module).values() if hasattr(value, "signatures")]
         return [list(value.signatures) for value in found]
 

@@ -179,3 +179,17 @@ def test_fit_recovers_the_parameters():
     assert model.boundary_ is None
     for name, value in SMOOTH.items():
         assert abs(model.params_[name] - value) < 4 * model.standard_errors_[name]
+
+
+def test_customers_who_leave_at_once_or_never_are_a_limit():
+    rng = np.random.default_rng(0)
+    stays = rng.random(300) < 0.6
+    x = rng.poisson(rng.gamma(1, 1 / 5, 300) * 40) * stays
+    recency = np.where(x > 0, np.ceil(40 * rng.random(300) ** (1 / np.maximum(x, 1))), 0.0)
+    model = ParetoNBD().fit(np.column_stack([x, recency, np.full(300, 40.0)]))
+    assert model.converged_
+    assert model.boundary_.startswith("all or nothing")
+    assert np.isnan([model.standard_errors_["s"], model.standard_errors_["beta"]]).all()
+    # Those who are left after a week are there to stay.
+    assert model.survival(1.0) == pytest.approx(0.6, abs=0.1)
+    assert model.survival(50.0, [(20, 49.0, 50.0)])[0] > 0.95

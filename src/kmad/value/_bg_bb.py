@@ -1,6 +1,6 @@
 """The BG/BB model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -12,12 +12,16 @@ from kmad.value._bg_bb_sums import sum_rows
 from kmad.value._columns import read_opportunities
 from kmad.value._distinct import weighted_rows
 from kmad.value._factorials import log_rising
-from kmad.value._likelihood import Curve, Limit
-from kmad.value._model import Problem, curve_of
+from kmad.value._likelihood import Curve, Evaluate, Limit
+from kmad.value._model import Problem, curve_of, part_of
 from kmad.value._periods import discounted_periods, expected_periods, period_survival
 from kmad.value._purchases import PurchaseModel
 
 Floats = NDArray[np.float64]
+
+# The likelihood may have several maxima, so a fit starts from customers of several kinds: spread evenly, either very
+# good or very bad, with dropout alike, and with hardly any.
+STARTS = np.array([(0.0, 0.0, 0.0, 0.0), (-4.0, -4.0, -4.0, -4.0), (0.0, 0.0, 3.0, 3.0), (0.0, 0.0, -2.0, 2.0)])
 
 
 class BGBB(PurchaseModel):
@@ -84,6 +88,11 @@ class BGBB(PurchaseModel):
     sklearn.exceptions.ConvergenceWarning
         When `max_iter` is reached. A fit at a boundary does not warn.
 
+    Notes
+    -----
+    The likelihood may have several maxima: the fit starts from four kinds of customers, and keeps the highest; of many
+    customers, the starts are compared on some of them.
+
     References
     ----------
     P. S. Fader, B. G. S. Hardie and J. Shang, "Customer-base analysis in a discrete-time noncontractual setting",
@@ -146,24 +155,20 @@ class BGBB(PurchaseModel):
 
     def _problem(self, summary: object, weights: Callable[[int], Floats], threads: Threads) -> Problem:
         columns = read_opportunities("summary", summary)
-        rows, weight = weighted_rows(columns, weights(len(columns[0])))
-        x, recency, T = (frozen(column.astype(np.int64)) for column in rows)
+        weight = weights(len(columns[0]))
+        part = part_of(len(columns[0]))
+        some = None if part is None else weighted_rows([column[part] for column in columns], weight[part])
+        rows, weight = weighted_rows(columns, weight)
         (ages,), n_each = weighted_rows(rows[2:], weight)
         self._ages = ages, n_each
-        most = int(T.max())
-
-        def evaluate(point: Floats) -> Curve:
-            alpha, beta, gamma, delta = (float(value) for value in np.exp(point))
-            of_alpha, of_beta, of_both, of_delta, of_gone = (
-                frozen(log_rising(value, most + 1)) for value in (alpha, beta, alpha + beta, delta, gamma + delta)
-            )
-            shares = alpha / (alpha + beta), gamma / (gamma + delta)
-            sums = np.zeros(15)
-            tables = of_alpha, of_beta, of_both, of_delta, of_gone
-            sum_rows(x, recency, T, frozen(weight), *tables, *shares, float(point[2]), sums)
-            return curve_of(sums)
-
-        return Problem(evaluate, None, [np.zeros(4)], 1.0, 0.0, float(weight.sum()))
+        return Problem(
+            evaluate=_likelihood(rows, weight),
+            part=None if some is None else _likelihood(*some),
+            starts=list(STARTS),
+            unit=1.0,
+            log_jacobian=0.0,
+            n_customers=float(weight.sum()),
+        )
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         alpha, beta, gamma, delta = self._values()
@@ -211,3 +216,22 @@ class BGBB(PurchaseModel):
     def _discounted(self, x: Floats, T: Floats, discount_rate: float) -> Floats:
         alpha, beta, gamma, delta = self._values()
         return (alpha + x) / (alpha + beta + T) * discounted_periods(gamma, delta, T, discount_rate)
+
+
+def _likelihood(rows: Sequence[Floats], weight: Floats) -> Evaluate:
+    """The log-likelihood of the distinct rows."""
+    x, recency, T = (frozen(column.astype(np.int64)) for column in rows)
+    most = int(T.max())
+
+    def evaluate(point: Floats) -> Curve:
+        alpha, beta, gamma, delta = (float(value) for value in np.exp(point))
+        of_alpha, of_beta, of_both, of_delta, of_gone = (
+            frozen(log_rising(value, most + 1)) for value in (alpha, beta, alpha + beta, delta, gamma + delta)
+        )
+        shares = alpha / (alpha + beta), gamma / (gamma + delta)
+        sums = np.zeros(15)
+        tables = of_alpha, of_beta, of_both, of_delta, of_gone
+        sum_rows(x, recency, T, frozen(weight), *tables, *shares, float(point[2]), sums)
+        return curve_of(sums)
+
+    return evaluate

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads, row_chunks
-from kmad.value._ahead import bg_alive, mean_ratios
+from kmad._threads import Threads
+from kmad.value._ahead import mean_ratios
 from kmad.value._beta import BetaNodes, beta_nodes, gamma_nodes, mean_fall, mean_power
 from kmad.value._bg_nbd_sums import sum_rows
 from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
+from kmad.value._elementary import bg_alive
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import add_up, curve_of
@@ -127,19 +128,18 @@ class BGNBD(ContinuousModel):
         return 1.0, 0.5 / rate, 1.0, 3.0
 
     def _likelihood(self, rows: Rows, threads: Threads) -> Evaluate:
-        chances = frozen(rows.x + self._early_chances)
+        chances = rows.x + self._early_chances
         purchases = RisingFactorials(rows.x, rows.weight)
         survived = RisingFactorials(chances, rows.weight)
-        x, recency, T, weight = (frozen(column) for column in rows)
+        columns = [frozen(column) for column in (rows.x, chances, rows.recency, rows.T, rows.weight)]
 
         def evaluate(point: Floats) -> Curve:
             r, alpha, a, b = (float(value) for value in np.exp(point))
-            sums = add_up(
-                lambda start, stop, total: sum_rows(x, chances, recency, T, weight, start, stop, r, alpha, a, b, total),
-                len(x),
-                15,
-                threads,
-            )
+
+            def of_rows(x: Floats, chances: Floats, recency: Floats, T: Floats, weight: Floats, sums: Floats) -> None:
+                sum_rows(x, chances, recency, T, weight, r, alpha, a, b, sums)
+
+            sums = add_up(of_rows, columns, 15, threads)
             curve = curve_of(sums)
             of_r, of_b, of_both = purchases(r), survived(b), survived(a + b)
             in_a, in_b = a / (a + b), b / (a + b)
@@ -159,14 +159,13 @@ class BGNBD(ContinuousModel):
 
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
         r, alpha, a, b = self._values()
-        alive = np.empty(len(x))
-        rows = frozen(x), frozen(recency), frozen(T)
-        with Threads(self.n_jobs) as threads:
-            threads.map(
-                lambda start, stop: bg_alive(*rows, start, stop, r, alpha, a, b, self._early_chances, alive),
-                row_chunks(len(x)),
-            )
-        return alive
+
+        def block(x: Floats, recency: Floats, T: Floats) -> Floats:
+            alive = np.empty(len(x))
+            bg_alive(x, recency, T, r, alpha, a, b, self._early_chances, alive)
+            return alive
+
+        return self._by_rows(block, frozen(x), frozen(recency), frozen(T))
 
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         return self._over_dropout(mean_fall, x, T, horizon, by_span=True)

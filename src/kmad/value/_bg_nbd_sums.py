@@ -12,8 +12,6 @@ def sum_rows(
     recency,  # (n,) IN
     T,  # (n,) IN
     weight,  # (n,) IN
-    start,  # int, IN
-    stop,  # int, IN
     r,  # float, IN
     alpha,  # float, IN
     a,  # float, IN
@@ -25,7 +23,7 @@ def sum_rows(
     A row is log(L0 + L1), alive and gone. L0 is (1 + T/alpha)^-r (alpha + T)^-x; z is log(L1 / L0).
     """
     log_alpha = np.log(alpha)
-    for i in range(start, stop):
+    for i in range(len(x)):
         w = weight[i]
         age = np.log1p(T[i] / alpha)
         left_T = alpha / (alpha + T[i])
@@ -36,7 +34,7 @@ def sum_rows(
         h_r_alpha, h_alpha = r * (1 - left_T), -bend_T
         h_r = g_r
         if chances[i] > 0:
-            shape = b + chances[i] - 1
+            shape = chances[i] - 1 + b
             gap = np.log1p((T[i] - recency[i]) / (alpha + recency[i]))
             left_recency = alpha / (alpha + recency[i])
             z = np.log(a / shape) + (r + x[i]) * gap

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads, row_chunks
 from kmad.value._ahead import are_purchases
 from kmad.value._tables import Column, Table
 
@@ -55,12 +54,10 @@ def check_rows(name: str, columns: dict[str, Floats], rules: Callable[..., Rules
     raise ValueError(f"{name} must have {rule}; got {found} in row {i}, and {int((~holds).sum())} such rows.")
 
 
-def read_purchases(name: str, table: object, threads: Threads) -> tuple[Floats, Floats, Floats]:
+def read_purchases(name: str, table: object) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and T of each customer, checked."""
     x, recency, T = read_columns(name, table, ("frequency", "recency", "T"))
-    rows = frozen(x), frozen(recency), frozen(T)
-    chunks = row_chunks(len(x))
-    found = threads.map(lambda start, stop: are_purchases(*rows, start, stop, ROUNDING, float(MOST_PURCHASES)), chunks)
+    right, beyond = are_purchases(frozen(x), frozen(recency), frozen(T), ROUNDING, float(MOST_PURCHASES))
 
     def rules(x: Floats, recency: Floats, T: Floats) -> Rules:
         return [
@@ -71,9 +68,9 @@ def read_purchases(name: str, table: object, threads: Threads) -> tuple[Floats, 
         ]
 
     # The kernel looks for all of it in one pass; the rules say which of them does not hold.
-    if not (len(x) and all(right for right, _ in found)):
+    if not (len(x) and right):
         check_rows(name, {"frequency": x, "recency": recency, "T": T}, rules)
-    return x, np.minimum(recency, T) if any(beyond for _, beyond in found) else recency, T
+    return x, np.minimum(recency, T) if beyond else recency, T
 
 
 def read_opportunities(name: str, table: object) -> tuple[Floats, Floats, Floats]:

@@ -69,16 +69,14 @@ class ContinuousModel(PurchaseModel):
         """
         return self._fit(summary, sample_weight)
 
-    def _read(self, name: str, table: object) -> tuple[Floats, Floats, Floats]:
-        with Threads(self.n_jobs) as threads:
-            return read_purchases(name, table, threads)
+    _read = staticmethod(read_purchases)
 
     def _apart(self, function: Callable[..., Floats], *columns: Floats) -> Floats:
         n_rows = max(map(len, columns))
         return function(*(np.broadcast_to(column, n_rows) for column in columns))
 
     def _problem(self, summary: object, weights: Callable[[int], Floats], threads: Threads) -> Problem:
-        columns = read_purchases("summary", summary, threads)
+        columns = read_purchases("summary", summary)
         weight = weights(len(columns[0]))
         part = part_of(len(columns[0]))
         some = None if part is None else weighted_rows([column[part] for column in columns], weight[part])

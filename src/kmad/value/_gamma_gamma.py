@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmad._jit import frozen
-from kmad._threads import Threads, row_chunks
+from kmad._threads import Threads
 from kmad.value._ahead import expected_spend
 from kmad.value._columns import MOST_PURCHASES, check_spend, read_spend
+from kmad.value._factorials import gamma_step, log_beta
 from kmad.value._gamma_gamma_sums import sum_rows
 from kmad.value._likelihood import Curve, Evaluate, Limit
 from kmad.value._model import Model, Problem, add_up, part_of
@@ -149,13 +150,8 @@ class GammaGamma(Model):
         """
         p, q, gamma = self._values()
         x, amount = (np.zeros(1), np.zeros(1)) if customers is None else read_spend("customers", customers)
-        rows, expected = (frozen(x), frozen(amount)), np.empty(len(x))
-
-        def block(start: int, stop: int) -> bool:
-            return bool(expected_spend(*rows, start, stop, p, q, gamma, float(MOST_PURCHASES), expected))
-
-        with Threads(self.n_jobs) as threads:
-            right = all(threads.map(block, row_chunks(len(x))))
+        expected = np.empty(len(x))
+        right = expected_spend(frozen(x), frozen(amount), p, q, gamma, float(MOST_PURCHASES), expected)
         if not (len(x) and right):
             check_spend("customers", x, amount)
         return float(expected[0]) if customers is None else expected
@@ -188,28 +184,30 @@ class GammaGamma(Model):
 
 def _likelihood(x: Floats, log_spent: Floats, weight: Floats, threads: Threads) -> Evaluate:
     """The log-likelihood but for the logarithms of the amounts."""
-    from scipy.special import betaln, digamma, polygamma  # noqa: PLC0415 - half a second
+    from scipy.special import polygamma  # noqa: PLC0415 - half a second
 
     histogram = np.bincount(x.astype(np.int64), weight)
     counts = np.flatnonzero(histogram).astype(np.float64)
     customers = histogram[histogram > 0]
-    x, log_spent, weight = (frozen(np.ascontiguousarray(column)) for column in (x, log_spent, weight))
+    columns = [frozen(np.ascontiguousarray(column)) for column in (x, log_spent, weight)]
 
     def evaluate(point: Floats) -> Curve:
         p, q, _ = (float(value) for value in np.exp(point))
         log_gamma = float(point[2])
-        u, v, c_x, rest, both_x, both = add_up(
-            lambda start, stop, total: sum_rows(x, log_spent, weight, start, stop, log_gamma, total), len(x), 6, threads
-        )
+
+        def of_rows(x: Floats, log_spent: Floats, weight: Floats, sums: Floats) -> None:
+            sum_rows(x, log_spent, weight, log_gamma, sums)
+
+        u, v, c_x, rest, both_x, both = add_up(of_rows, columns, 6, threads)
         shape = p * counts
-        psi, bend = digamma(shape + q), polygamma(1, shape + q)
-        value = -customers @ betaln(shape, q) - p * u - q * v
-        of_p = customers @ (shape * (psi - digamma(shape))) - p * u
-        of_q = customers @ (q * (psi - digamma(q))) - q * v
+        by_q, by_shape = gamma_step(shape, np.array(q)), gamma_step(np.array(q), shape)
+        value = -customers @ log_beta(shape, np.array(q)) - p * u - q * v
+        of_p = customers @ (shape * by_q.first) - p * u
+        of_q = customers @ (q * by_shape.first) - q * v
         of_gamma = q * rest - p * c_x
-        p_p = of_p + customers @ (shape**2 * (bend - polygamma(1, shape)))
-        q_q = of_q + customers @ (q**2 * (bend - polygamma(1, q)))
-        p_q = customers @ (shape * q * bend)
+        p_p = of_p + customers @ (shape**2 * by_q.second)
+        q_q = of_q + customers @ (q**2 * by_shape.second)
+        p_q = customers @ (shape * q * polygamma(1, shape + q))
         return Curve(
             float(value),
             np.array([of_p, of_q, of_gamma]),

@@ -10,13 +10,11 @@ def sum_rows(
     x,  # (n,) IN
     log_spent,  # (n,) IN, logarithm of what each customer spent
     weight,  # (n,) IN
-    start,  # int, IN
-    stop,  # int, IN
     log_gamma,  # float, IN
     sums,  # (6,) INOUT
 ):
     """Add to `sums`, with c = gamma / (gamma + spent): -x log(1 - c), -log(c), x c, 1 - c, x c (1 - c), c (1 - c)."""
-    for i in range(start, stop):
+    for i in range(len(x)):
         w, d = weight[i], log_spent[i] - log_gamma
         small = np.exp(-abs(d))
         least = np.log1p(small)

@@ -215,7 +215,8 @@ def fit_spend(model: GammaGamma | None, spends: Floats) -> GammaGamma:
 
 def expected_spend(model: GammaGamma, spends: Floats) -> Floats:
     """Expected amount; of customers whose purchases so far were for nothing, the limit of small amounts."""
-    return np.asarray(model.expected_spend(np.where(spends > 0, spends, TINY * (spends[:, :1] > 0))))
+    frequency, amount = spends.T
+    return np.asarray(model.expected_spend({"frequency": frequency, "monetary_value": np.maximum(amount, TINY)}))
 
 
 class Plan(NamedTuple):
@@ -249,7 +250,7 @@ class Plan(NamedTuple):
         # What is to come of a customer who is alive depends on frequency and T, which many share, and not on recency.
         distinct = distinct_rows(customers[:, 0], customers[:, 2])
         (x, T), group = distinct.columns, distinct.group
-        prospects = np.column_stack([x, np.where(x > 0, T, 0.0), T])
+        prospects = np.column_stack([x, np.zeros(len(x)), T])
         length = self.anticipated_length(model, prospects)[group]
         soon, later = (alive * purchases[group] for purchases in self.purchases(model, prospects))
         spend = expected_spend(spend_model, spends)
@@ -269,7 +270,7 @@ class Plan(NamedTuple):
         """Discounted number of purchases to expect of those alive: in the present period, and then to the horizon."""
 
         def expected(horizon: float) -> Floats:
-            return np.asarray(model.expected_purchases(horizon, prospects))
+            return np.asarray(model.expected_purchases(horizon, prospects, if_alive=True))
 
         def discounted(start: float, stop: float, nodes: Nodes) -> Floats:
             # By parts: the integral of exp(-force t) over the increments of the expected purchases.
@@ -280,12 +281,11 @@ class Plan(NamedTuple):
 
         soon = discounted(0.0, self.present, nodes_from_zero(self.present))
         if self.horizon == np.inf:
-            ever = np.asarray(model.discounted_expected_purchases(prospects, discount_rate=self.force))
+            ever = np.asarray(model.discounted_expected_purchases(prospects, discount_rate=self.force, if_alive=True))
             later = np.maximum(ever - soon, 0.0)
         else:
             later = discounted(self.present, self.horizon, nodes_between(self.present, self.horizon))
-        alive = np.maximum(np.asarray(model.probability_alive(prospects)), TINY)
-        return soon / alive, later / alive
+        return soon, later
 
     def anticipated_length(self, model: ContinuousModel, prospects: Floats) -> Floats:
         """Time to come of those alive, as the caller wants it measured."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # The logarithms of the parameters, the unit of time chosen by the data, stay within this distance of 0.
-FARTHEST = 14.0
+FARTHEST = 18.0
 LONGEST_STEP = 2.0
 # A limit is reached when the likelihood is no lower out here.
 FURTHEST = 22.0
@@ -48,21 +48,23 @@ class Limit(NamedTuple):
 Evaluate = Callable[[Floats], Curve]
 
 
-def maximise(evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float) -> Maximum:
-    """Newton's method, uphill in every direction, within the box of `FARTHEST`.
+def maximise(
+    evaluate: Evaluate, start: Floats, *, max_iter: int, tol: float, lowest: Floats | float = -FARTHEST
+) -> Maximum:
+    """Newton's method, uphill in every direction, within the box from `lowest` to `FARTHEST`.
 
     It ends when the next step would raise the log-likelihood by `tol` or less.
     """
     point, curve = start, evaluate(start)
     for n_iter in range(max_iter):
-        step = _step(point, curve)
+        step = _step(point, curve, lowest)
         rise = float(curve.gradient @ step)
         if rise <= 2 * tol:
             return Maximum(point, curve, n_iter, converged=True)
         # What adding up rounds away is no fall.
         noise = 1e-13 * abs(curve.value)
         for fraction in 0.5 ** np.arange(30):
-            trial = np.clip(point + fraction * step, -FARTHEST, FARTHEST)
+            trial = np.clip(point + fraction * step, lowest, FARTHEST)
             found = evaluate(trial)
             if found.value >= curve.value + 1e-4 * fraction * rise - noise:
                 break
@@ -83,7 +85,7 @@ def limits_reached(evaluate: Evaluate, maximum: Maximum, limits: Sequence[Limit]
         # Most limits are ruled out without a look at the data: the likelihood bends towards them.
         if concerned & settled or direction @ maximum.curve.hessian @ direction <= -LEVEL:
             continue
-        distance = FURTHEST - np.max((direction * maximum.point)[direction != 0])
+        distance = max(FURTHEST - np.max((direction * maximum.point)[direction != 0]), 0.0)
         if evaluate(maximum.point + distance * direction).value >= least:
             reached.append(limit)
             settled |= set(limit.settles)
@@ -99,9 +101,9 @@ def covariance_at(maximum: Maximum) -> Floats:
     return covariance
 
 
-def _step(point: Floats, curve: Curve) -> Floats:
+def _step(point: Floats, curve: Curve, lowest: Floats | float) -> Floats:
     """The step to the top of the parabola, with curvature turned downwards where it is not."""
-    held = (point >= FARTHEST) & (curve.gradient > 0) | (point <= -FARTHEST) & (curve.gradient < 0)
+    held = (point >= FARTHEST) & (curve.gradient > 0) | (point <= lowest) & (curve.gradient < 0)
     free = np.flatnonzero(~held)
     step = np.zeros_like(point)
     if not len(free):
@@ -109,4 +111,6 @@ def _step(point: Floats, curve: Curve) -> Floats:
     curvature, axes = np.linalg.eigh(-curve.hessian[np.ix_(free, free)])
     curvature = np.maximum(np.abs(curvature), 1e-12 * np.abs(curvature).max() + 1e-300)
     step[free] = axes @ (axes.T @ curve.gradient[free] / curvature)
-    return step * (LONGEST_STEP / max(LONGEST_STEP, float(np.abs(step).max())))
+    # Out of the usual box the likelihood changes slowly.
+    longest = LONGEST_STEP + np.maximum(np.abs(point) - FARTHEST, 0.0)
+    return step / max(1.0, float((np.abs(step) / longest).max()))

@@ -170,7 +170,9 @@ def _read_times(column: str, dates: Column) -> tuple[Times, tzinfo | None]:
     elif dates.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
         time = _parse_all(column, dates.to_list())
     else:
-        raise TypeError(f"transactions must have dates in column {column!r}; it is of dtype {dates.dtype}.")
+        native = dates.to_native()
+        kind = native.type if hasattr(native, "type") else native.dtype
+        raise TypeError(f"transactions must have dates in column {column!r}; it is of dtype {kind}.")
     missing = np.isnat(time)
     if missing.any():
         raise ValueError(

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_real, check_weights
 from kmad.value._likelihood import (
+    FARTHEST,
     SAME_LIKELIHOOD,
     Curve,
     Evaluate,
@@ -29,7 +30,7 @@ Floats = NDArray[np.float64]
 # Numbers in the temporaries of a function of arrays: they then stay in the processor's cache.
 BLOCK_SIZE = 1 << 16
 # Rows of a likelihood that are summed at a time, by one thread.
-SUM_ROWS = 1 << 13
+SUM_ROWS = 1 << 11
 # A fit starts from the fit to every so many-th customer, about this many in all.
 ENOUGH_ROWS = 1 << 14
 # A fit to a part of the data ends at this rise of the log-likelihood, and is taken up at this distance at most.
@@ -58,6 +59,8 @@ class Model(BaseEstimator):
     parameters: ClassVar[tuple[str, ...]]
     in_unit: ClassVar[tuple[str, ...]] = ()
     limits: ClassVar[tuple[Limit, ...]]
+    # How low the logarithms of the parameters may get, in the unit of the fit.
+    lowest: ClassVar[tuple[float, ...] | float] = -FARTHEST
 
     params_: dict[str, float]
     standard_errors_: dict[str, float]
@@ -171,7 +174,8 @@ class Model(BaseEstimator):
 
     def _best(self, evaluate: Evaluate, starts: list[Floats], tol: float) -> tuple[Floats, Maximum]:
         """The highest of the maxima that are reached, and the start of it; of equal ones the first."""
-        found = [(start, maximise(evaluate, start, max_iter=self.max_iter, tol=tol)) for start in starts]
+        lowest = np.asarray(self.lowest)
+        found = [(start, maximise(evaluate, start, max_iter=self.max_iter, tol=tol, lowest=lowest)) for start in starts]
         highest = max(maximum.curve.value for _, maximum in found)
         return next(pair for pair in found if pair[1].curve.value >= highest - max(2 * tol, SAME_LIKELIHOOD))
 
@@ -206,15 +210,15 @@ def blocks(n_rows: int, size: int) -> Sequence[tuple[int, int]]:
     return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
-def add_up(sums: Callable[[int, int, Floats], None], n_rows: int, size: int, threads: Threads) -> Floats:
-    """What `sums` adds to `size` numbers over all rows, block by block, in order."""
+def add_up(sums: Callable[..., None], columns: Sequence[Floats], size: int, threads: Threads) -> Floats:
+    """What `sums` of the columns adds to `size` numbers over all rows, block by block, in order."""
 
     def block(start: int, stop: int) -> Floats:
         total = np.zeros(size)
-        sums(start, stop, total)
+        sums(*(column[start:stop] for column in columns), total)
         return total
 
-    return np.asarray(sum(threads.map(block, blocks(n_rows, SUM_ROWS)), np.zeros(size)))
+    return np.asarray(sum(threads.map(block, blocks(len(columns[0]), SUM_ROWS)), np.zeros(size)))
 
 
 def curve_of(sums: Floats) -> Curve:

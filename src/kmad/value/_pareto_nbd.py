@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.value._ahead import dropout_terms
 from kmad.value._beta import BetaNodes, beta_nodes, mean_power
 from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
+from kmad.value._elementary import dropout_terms, sum_pareto_rows
 from kmad.value._factorials import RisingFactorials
-from kmad.value._likelihood import Curve, Evaluate, Limit
+from kmad.value._likelihood import FARTHEST, Curve, Evaluate, Limit
 from kmad.value._model import add_up, curve_of
-from kmad.value._pareto_nbd_sums import sum_rows
 
 Floats = NDArray[np.float64]
 
@@ -132,30 +131,29 @@ class ParetoNBD(ContinuousModel):
         Limit((0, 0, -1, 0), "no dropout: s / beta falls to 0", (2, 3)),
         Limit((0, 0, 0, 1), "no dropout: s / beta falls to 0", (2, 3)),
         Limit((0, 0, 1, 0), "immediate dropout: s / beta grows without end", (2, 3)),
-        Limit((0, 0, 0, -1), "immediate dropout: s / beta grows without end", (2, 3)),
+        Limit((0, 0, 0, -1), "all or nothing: beta falls to 0; a customer drops out at once or hardly ever", (2, 3)),
         Limit((0, 0, 1, 1), "homogeneous dropout: s and beta grow without end, all drop out at rate s / beta", (2, 3)),
     )
+
+    # The likelihood of "all or nothing" rises slowly: what is missing is in proportion to 1 / -log(beta).
+    lowest: ClassVar[tuple[float, ...]] = (-FARTHEST, -FARTHEST, -FARTHEST, -50.0)
 
     def _start(self, rate: float) -> tuple[float, ...]:
         return 1.0, 0.5 / rate, 1.0, 1.0
 
     def _likelihood(self, rows: Rows, threads: Threads) -> Evaluate:
         purchases = RisingFactorials(rows.x, rows.weight)
-        x, recency, T, weight = (frozen(column) for column in rows)
+        columns = [frozen(column) for column in rows]
         nodes = _unit_nodes(8)
 
         def evaluate(point: Floats) -> Curve:
             r, alpha, s, beta = (float(value) for value in np.exp(point))
-            sums = add_up(
-                lambda start, stop, total: sum_rows(
-                    x, recency, T, weight, start, stop, r, alpha, s, beta, *nodes, total
-                ),
-                len(rows.x),
-                15,
-                threads,
-            )
-            of_r = purchases(r)
-            sums[[0, 1, 5]] += of_r
+
+            def of_rows(x: Floats, recency: Floats, T: Floats, weight: Floats, sums: Floats) -> None:
+                sum_pareto_rows(x, recency, T, weight, r, alpha, s, beta, *nodes, sums)
+
+            sums = add_up(of_rows, columns, 15, threads)
+            sums[[0, 1, 5]] += purchases(r)
             return curve_of(sums)
 
         return evaluate

@@ -29,7 +29,9 @@ class PurchaseModel(Model):
 
     _ages: tuple[Floats, Floats]
 
-    def expected_purchases(self, horizon: ArrayLike, customers: object = None) -> float | Floats:
+    def expected_purchases(
+        self, horizon: ArrayLike, customers: object = None, *, if_alive: bool = False
+    ) -> float | Floats:
         """Number of purchases to expect within `horizon` from now.
 
         Parameters
@@ -40,6 +42,9 @@ class PurchaseModel(Model):
         customers : table or array-like of shape (n_customers, n_columns), optional
             As in `fit`. None asks about a new customer.
 
+        if_alive : bool, default=False
+            Whether to take it as given that the customer is alive now.
+
         Returns
         -------
         expected : float or ndarray of shape (n_customers,)
@@ -48,7 +53,8 @@ class PurchaseModel(Model):
         x, recency, T = self._customers(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
         expected = self._apart(self._expected, x, T, spans)
-        expected *= self._apart(self._alive, x, recency, T)
+        if not if_alive:
+            expected *= self._apart(self._alive, x, recency, T)
         return one_or_many(expected, horizon, customers)
 
     def probability_alive(self, customers: object = None, later: ArrayLike = 0.0) -> float | Floats:
@@ -120,7 +126,9 @@ class PurchaseModel(Model):
         of_living = once_each(lambda x, T, spans: self._counting(int(n), x, T, spans), x, T, spans)
         return one_or_many(alive * of_living + (1 - alive if n == 0 else 0.0), horizon, customers)
 
-    def discounted_expected_purchases(self, customers: object = None, *, discount_rate: float) -> float | Floats:
+    def discounted_expected_purchases(
+        self, customers: object = None, *, discount_rate: float, if_alive: bool = False
+    ) -> float | Floats:
         """Number of purchases to expect from now on for ever, each discounted to now.
 
         Also known as DERT, discounted expected residual transactions.
@@ -135,6 +143,9 @@ class PurchaseModel(Model):
             yearly interest of 15 % on weekly data is the rate log(1.15) / 52.18. Models that count whole periods take
             the interest for a period: what is due after t of them counts (1 + rate) ** -t.
 
+        if_alive : bool, default=False
+            Whether to take it as given that the customer is alive now.
+
         Returns
         -------
         expected : float or ndarray of shape (n_customers,)
@@ -143,7 +154,8 @@ class PurchaseModel(Model):
         check_real("discount_rate", discount_rate, above=0.0, below=np.inf)
         x, recency, T = self._customers(customers)
         expected = self._apart(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
-        expected *= self._apart(self._alive, x, recency, T)
+        if not if_alive:
+            expected *= self._apart(self._alive, x, recency, T)
         return one_or_many(expected, 0.0, customers)
 
     def frequency_distribution(self, max_frequency: int = 7, *, T: ArrayLike | None = None) -> Floats:

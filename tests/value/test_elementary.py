@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 from tests.asserts import rows
 
-from kmad.value._ahead import exp, log1p
+from kmad.value._elementary import exp, log1p
 
 N = rows(20_000, 1_000)
 
