@@ -99,8 +99,7 @@ def settle_on_cells(
     seed = np.arange(len(centers))
     label, pair = np.empty(len(cells.flat), np.int32), np.empty((len(cells.flat), 2), np.int32)
     near = np.empty(len(cells.flat), np.bool_)
-    border: Border | None = None
-    far = REACH
+    border, far = _no_border(len(cells.flat)), REACH
     blocks = _block_chunks(cells, len(centers))
 
     def assign(place: Floats, reach: float) -> Floats:
@@ -116,12 +115,10 @@ def settle_on_cells(
         nonlocal border, far
         if whole:
             return assign(place, 0.0)
-        table = assign(place, far if border is None else LEAST_REACH)
-        if border is not None and np.any((label < 0) & ~border.fetched):
-            border, far = None, 2 * far
+        table = assign(place, LEAST_REACH)
+        if np.any((label < 0) & ~border.fetched):
             table = assign(place, far)
-        if border is None:
-            border = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads)
+            border, far = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads), 2 * far
         assign_border(*border[1:4], label, pair, place + origin, origin, border.label, table)
         return table
 
@@ -156,8 +153,7 @@ def settle_on_cells(
     of_cell = np.empty(grid.frame.n_cells, np.int32)
     of_cell[cells.flat] = label
     threads.map(lambda start, stop: label_rows(of_cell, start, stop, cell), row_chunks(len(X)))
-    if border is not None:
-        cell[border.number] = border.label
+    cell[border.number] = border.label
     at_means = converged and np.array_equal(means, place)
     inertia = _inertia(final, mass, X[0], squares) if at_means else None
     return Partition(cell, final, mass, seed, n_iter, converged, inertia)
@@ -175,6 +171,13 @@ def _inertia(centers: Floats, mass: Floats, first: Rows, squares: float) -> floa
     """What the means leave of the squares about the first row; None where that is hardly more than rounding."""
     left = squares - float(mass @ ((centers - first) ** 2).sum(axis=1))
     return left if left > LEAST_LEFT * squares else None
+
+
+def _no_border(n_cells: int) -> Border:
+    none = np.empty(0, np.int32)
+    return Border(
+        np.zeros(n_cells, bool), np.zeros(n_cells + 1, np.int64), np.empty((0, 3)), frozen(np.empty(0)), none, none
+    )
 
 
 def _fetch(
