@@ -17,9 +17,9 @@ from kmad import Itemsets, apriori, association_rules
 from kmad._threads import Threads
 from kmad.rules import _branches, _database, _memory, _miner, _order, _reports
 from kmad.rules._apriori import least_count, whole_weights
-from kmad.rules._baskets import read_baskets
 from kmad.rules._database import build_database
 from kmad.rules._miner import Miner
+from kmad.rules._readers import read_baskets
 from kmad.rules._reports import Reports
 
 KINDS = ["frequent", "closed", "maximal"]
@@ -185,7 +185,7 @@ def test_a_search_ends_where_another_one_has_failed():
     baskets = [["a", "b"], ["a", "b"]]
     read = read_baskets(baskets, None, None, Threads(1))
     counts = np.array([2, 2])
-    database, _ = build_database(read.items, read.offsets, np.empty(0, np.int64), counts, counts, Threads(1))
+    database, _ = build_database(read, np.empty(0, np.int64), counts, counts, Threads(1))
     miner = Miner(database, "frequent", None, None, Reports(0), Threads(1))
     miner._error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):

@@ -9,8 +9,9 @@ from scipy import sparse
 
 from kmad import apriori
 from kmad._threads import Threads
-from kmad.rules import _baskets
-from kmad.rules._baskets import number, read_baskets
+from kmad.rules import _one_hot
+from kmad.rules._baskets import by_basket
+from kmad.rules._readers import number, read_baskets
 
 BASKETS = [["milk", "bread"], ["bread", "tea", "bread"], ["milk"], ["tea", "milk", "bread"]]
 NUMBERS = [[300, 7], [7, -2, 7], [300], [-2, 300, 7]]
@@ -134,12 +135,13 @@ def test_arrays_and_sparse_matrices_are_baskets(dtype):
 @pytest.mark.parametrize("shape", [(50, 13), (7, 200), (200, 1), (3, 0), (0, 3)])
 @pytest.mark.parametrize("share", [0.02, 0.7])
 def test_one_hot_arrays_are_read_chunk_by_chunk(monkeypatch, shape, share):
-    monkeypatch.setattr(_baskets, "CHUNK_CELLS", 60)
+    monkeypatch.setattr(_one_hot, "ROW_CELLS", 60)
+    monkeypatch.setattr(_one_hot, "COLUMN_CELLS", 60)
     X = np.random.default_rng(0).random(shape) < share
     expected = [np.flatnonzero(row).tolist() for row in X]
     for one_hot in (X, np.asfortranarray(X), X[::2], pd.DataFrame(X)):
         for n_jobs in (1, 2):
-            read = read_baskets(one_hot, None, None, Threads(n_jobs))
+            read = by_basket(read_baskets(one_hot, None, None, Threads(n_jobs)))
             rows = [part.tolist() for part in np.split(read.items, read.offsets[1:-1])][: read.n_baskets]
             assert rows == (expected[::2] if len(one_hot) < len(X) else expected)
 
@@ -249,5 +251,5 @@ def test_sparse_pandas_columns_may_store_zeros():
     column = pd.arrays.SparseArray([0, 1, 0, 1], fill_value=0)
     held = pd.DataFrame({"a": column, "b": pd.arrays.SparseArray(np.array([1, 1, 0, 1]), fill_value=0)})
     assert dict(apriori(held, min_support=2)) == {frozenset("a"): 0.5, frozenset("b"): 0.75, frozenset("ab"): 0.5}
-    with pytest.raises(ValueError, match="a one-hot table must hold 0 and 1 or booleans; got 2 in row 0 of the sparse"):
-        apriori(pd.DataFrame({"a": pd.arrays.SparseArray([2, 0])}), min_support=1)
+    with pytest.raises(ValueError, match="a one-hot table must hold 0 and 1 or booleans; got 2 in row 0, column 'b'"):
+        apriori(pd.DataFrame({"a": column, "b": pd.arrays.SparseArray([2, 0, 0, 0])}), min_support=1)

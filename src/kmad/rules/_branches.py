@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import kernel
-from kmad.rules._database import Integers, Items
+from kmad.rules._baskets import Integers, Items
 
 FREQUENT, CLOSED, MAXIMAL = 0, 1, 2
 # To numba a literal 0 or 1 is of a type of its own, for which it compiles anew all that it is handed to.

@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
+from kmad.rules._baskets import Integers, Items
 from kmad.rules._branches import Nodes
-from kmad.rules._database import Integers, Items, running_sum
+from kmad.rules._database import running_sum
 
 # Bits of a word that holds a set of so few items, and the word of none.
 WORD_BITS = 62
