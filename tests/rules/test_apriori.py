@@ -169,7 +169,7 @@ def test_chunks_of_rows_and_second_tables_of_pairs_change_nothing(monkeypatch, w
         assert arrays(apriori(baskets, min_support=5, sample_weight=weights, n_jobs=n_jobs)) == usual
 
 
-@pytest.mark.parametrize("n_items", [62, 63])
+@pytest.mark.parametrize("n_items", [57, 58, 62, 63])
 def test_words_hold_rows_of_as_many_items_as_they_have_bits(n_items):
     # The lengths of the last rows and sets that words hold, and of the first that they do not.
     baskets = [[i for i in range(n_items) if i != j] for j in (0, 7, n_items - 1)] + [[0, n_items - 1]]

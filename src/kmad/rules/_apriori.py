@@ -222,7 +222,8 @@ def least_count(support: float, total: int, unit: Fraction) -> int:
     """The least count whose share of the total is at least `support`, as division in floating point has it."""
     if isinstance(support, Integral):
         return min(-(-int(support) // unit), total + 1)
-    count = max(1, int(Fraction(float(support)) * total))
+    numerator, denominator = float(support).as_integer_ratio()
+    count = max(1, numerator * total // denominator)
     while count / max(total, 1) < support and count <= total:
         count += 1
     return count

@@ -20,6 +20,7 @@ class Baskets(NamedTuple):
     offsets: Integers  # (n_baskets + 1,) where the items of each basket begin
     labels: Labels  # (n_items,)
     backend: str | None  # kind of table that they came in
+    sizes: Integers | None = None  # (n_items,) number of baskets that hold each item, where it is known
 
     @property
     def n_baskets(self) -> int:
@@ -48,11 +49,17 @@ def by_basket(baskets: Baskets | Columns) -> Baskets:
 
 def group_by_basket(numbers: Items, items: Items, n_baskets: int) -> tuple[Items, Integers]:
     """Items basket by basket, and where those of each begin, of as many pairs of the number of a basket and an item."""
-    offsets = np.zeros(n_baskets + 1, np.int64)
-    np.cumsum(np.bincount(numbers, minlength=n_baskets), out=offsets[1:])
+    offsets = running_sum(np.bincount(numbers, minlength=n_baskets))
     ordered = np.empty(len(items), np.int32)
     group_items(frozen(numbers), frozen(items), offsets[:-1].copy(), ordered)
     return ordered, offsets
+
+
+def running_sum(sizes: NDArray[np.integer | np.bool_]) -> Integers:
+    """Where parts of these sizes begin and end when they stand one after the other."""
+    offsets = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return offsets
 
 
 @kernel

@@ -7,7 +7,7 @@ import numpy as np
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
-from kmad.rules._baskets import Baskets, Columns, Integers, Items
+from kmad.rules._baskets import Baskets, Columns, Integers, Items, running_sum
 
 # Where more than this share of the first rows are distinct, merging equal rows would cost more than it saves.
 DISTINCT = 0.6
@@ -42,9 +42,9 @@ class Database(NamedTuple):
 def count_items(baskets: Baskets | Columns, weights: Integers, threads: Threads) -> Integers:
     """Total weight of the baskets that hold each item; empty weights are ones."""
     n_items = len(baskets.labels)
+    if baskets.sizes is not None and not len(weights):
+        return baskets.sizes
     if isinstance(baskets, Columns):
-        if not len(weights):
-            return baskets.sizes
         total = running_sum(weights[baskets.list_baskets(np.arange(n_items))])
         return np.diff(total[running_sum(baskets.sizes)])
     items, offsets = frozen(baskets.items), frozen(baskets.offsets)
@@ -230,13 +230,6 @@ def list_places(rows: Items, sizes: Integers) -> tuple[Items, Integers]:
     places = np.empty(offsets[-1], np.int32)
     fill_places(rows, offsets.copy(), places)
     return places, offsets
-
-
-def running_sum(sizes: Integers) -> Integers:
-    """Where parts of these sizes begin and end when they stand one after the other."""
-    offsets = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=offsets[1:])
-    return offsets
 
 
 def count_pairs(database: Database, ends: Integers, threads: Threads) -> Integers:

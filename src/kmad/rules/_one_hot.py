@@ -10,27 +10,34 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
-from kmad.rules._baskets import Baskets, Columns, Integers, Items, Labels
+from kmad.rules._baskets import Baskets, Columns, Integers, Items, Labels, running_sum
 
 # Cells of an array that are searched at once, of one that lies row by row and of one that lies column by column.
 ROW_CELLS, COLUMN_CELLS = 1 << 20, 1 << 23
 
 
-def read_one_hot(table: nw.DataFrame[Any], threads: Threads) -> Baskets | Columns:
-    """Baskets of a table with a row for each basket and a column for each item."""
-    native: Any = table.to_native()
-    labels, backend = table.columns, table.implementation.value
-    if nw.dependencies.is_pandas_dataframe(native) and len(labels):
-        # By identity, as types are slow to compare; most often all columns share one.
-        kinds = list({id(dtype): dtype for dtype in native.dtypes}.values())
-        if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
-            return read_sparse_columns(native, labels, backend)
-        if all(isinstance(kind, np.dtype) and kind == kinds[0] and kind.kind in "biuf" for kind in kinds):
-            # The columns of one kind of number lie in one array.
-            return read_array(native.to_numpy(), labels, backend, threads)
+def read_pandas(table: Any, threads: Threads) -> Baskets | Columns | None:
+    """Baskets of a one-hot pandas table whose columns are of one kind of numbers or all sparse; None for others.
+
+    Such a table is read at once, without narwhals, which alone would take as long as the search of a small one.
+    """
+    if not (nw.dependencies.is_pandas_dataframe(table) and len(table.columns) and table.columns.is_unique):
+        return None
+    labels = table.columns.tolist()
+    # By identity, as types are slow to compare; most often all columns share one.
+    kinds: list[Any] = list({id(kind): kind for kind in table.dtypes}.values())
+    if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
+        return read_sparse_columns(table, labels)
+    if all(isinstance(kind, np.dtype) and kind == kinds[0] and kind.kind in "biuf" for kind in kinds):
+        return read_array(table.to_numpy(), labels, "pandas", threads)
+    return None
+
+
+def read_one_hot(table: nw.DataFrame[Any]) -> Columns:
+    """Baskets of any one-hot table, column by column."""
     lists = []
-    for position, label in enumerate(labels):
-        column = table[:, position]
+    for column in table.iter_columns():
+        label = column.name
         values: NDArray[Any] = column.to_numpy()
         if column.dtype != nw.Boolean and not column.dtype.is_numeric() and values.dtype.kind not in "biuf":
             raise ValueError(
@@ -43,13 +50,13 @@ def read_one_hot(table: nw.DataFrame[Any], threads: Threads) -> Baskets | Column
         if i >= 0:
             raise other_value("table", values[i], i, label)
         lists.append(np.flatnonzero(values).astype(np.int32))
-    return join_columns(lists, len(table), labels, backend)
+    return join_columns(lists, len(table), table.columns, table.implementation.value)
 
 
-def read_sparse_columns(native: Any, labels: Labels, backend: str) -> Columns:
+def read_sparse_columns(table: Any, labels: Labels) -> Columns:
     """Baskets of pandas' sparse columns that are zero where they hold no value."""
     # To make a Series of each column would take ten times as long.
-    arrays = getattr(native, "_iter_column_arrays", lambda: (series.array for _, series in native.items()))
+    arrays = getattr(table, "_iter_column_arrays", lambda: (series.array for _, series in table.items()))
     columns = list(arrays())
     lists, stored = [column.sp_index.indices for column in columns], [column.sp_values for column in columns]
     values = np.concatenate(stored)
@@ -60,7 +67,7 @@ def read_sparse_columns(native: Any, labels: Labels, backend: str) -> Columns:
         raise other_value("table", values[t], lists[j][t - ends[j]], labels[j])
     if not values.all():
         lists = [rows[held != 0] for rows, held in zip(lists, stored, strict=True)]
-    return join_columns(lists, len(native), labels, backend)
+    return join_columns(lists, len(table), labels, "pandas")
 
 
 def join_columns(lists: list[Items], n_baskets: int, labels: Labels, backend: str) -> Columns:
@@ -112,9 +119,7 @@ def read_rows(array: NDArray[np.bool_], labels: Labels, backend: str | None, thr
         return room[:n].copy()
 
     found = threads.map(find, [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)])
-    offsets = np.zeros(n_rows + 1, np.int64)
-    np.cumsum(sizes, out=offsets[1:])
-    return Baskets(np.concatenate([np.empty(0, np.int32), *found]), offsets, labels, backend)
+    return Baskets(np.concatenate([np.empty(0, np.int32), *found]), running_sum(sizes), labels, backend)
 
 
 def read_columns(array: NDArray[np.bool_], labels: Labels, backend: str | None, threads: Threads) -> Columns:

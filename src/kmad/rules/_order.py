@@ -1,16 +1,17 @@
 """From the tree of a search to sorted sets."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import kernel
 from kmad._threads import Threads
-from kmad.rules._baskets import Integers, Items
+from kmad.rules._baskets import Integers, Items, running_sum
 from kmad.rules._branches import Nodes
-from kmad.rules._database import running_sum
 
-# Bits of a word that holds a set of so few items, and the word of none.
-WORD_BITS = 62
+# Bits of a word that hold a set of so few items; above them stands the number of items. The word of none.
+WORD_BITS = 57
 FULL = (1 << WORD_BITS) - 1
 # No two powers of two up to 2^65 leave the same rest: so a bit is looked up without a search for its place.
 MODULUS = 67
@@ -18,6 +19,8 @@ MODULUS = 67
 KEY_BITS = 63
 # Fewer sets than this are in order before a pool of threads has started.
 FEW_SETS = 1 << 17
+# Parts that more are gathered in.
+PARTS = 16
 
 
 def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) -> tuple[Items, Integers, Integers]:
@@ -30,77 +33,79 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     for more in each_size:
         sizes[: len(more)] += more
     sizes[0] = 0
-    sort = (WordSort if len(ids) <= WORD_BITS else RowSort)(trees, ids, sizes)
-    counts, first = sort.counts, sort.first
+    first = running_sum(sizes)
+    sort = (WordSort if len(ids) <= WORD_BITS else RowSort)(trees, ids, first)
+    # Sets that only lead to others have no count.
+    found = None if sort.counts.all() else sort.counts > 0
+    if found is not None:
+        sizes = np.diff(running_sum(found)[first])
+    sizes[:min_len] = 0
 
-    def order_sets(k: int, _: int) -> NDArray[np.int64]:
-        order = sort.order(k)
-        found = counts[first[k] : first[k + 1]]
-        # Sets that only lead to others have no count.
-        return order if found.all() else order[found[order] > 0]
+    def order_sets(low: int, high: int) -> Integers:
+        order = sort.order(low, high)
+        return order if found is None else order[found[order]]
 
-    lengths = range(min_len, len(sizes))
-    each = threads.map if len(counts) > FEW_SETS else Threads(1).map
-    orders = each(order_sets, zip(lengths, lengths, strict=True))
-    n_sets = [len(order) for order in orders]
-    offsets = running_sum(np.repeat(lengths, n_sets))
-    items, totals = np.empty(offsets[-1], np.int32), np.empty(len(offsets) - 1, np.int64)
-
-    def gather_sets(k: int, n: int) -> None:
-        sort.gather(k, frozen(orders[k - min_len]), items[offsets[n] :], totals[n:])
-
-    each(gather_sets, zip(lengths, running_sum(np.array(n_sets, np.int64)), strict=False))
-    return items, offsets, totals
+    few = len(sort.counts) <= FEW_SETS
+    each = Threads(1).map if few else threads.map
+    at_once = few and isinstance(sort, WordSort)
+    lengths = range(min_len, len(sizes) + 1)
+    edges = [*lengths[:1], *lengths[-1:]] if at_once else list(lengths)
+    order = np.concatenate([np.empty(0, np.int64), *each(order_sets, pairwise(edges))])
+    offsets = running_sum(np.repeat(np.arange(len(sizes)), sizes))
+    items, counts = np.empty(offsets[-1], np.int32), np.empty(len(order), np.int64)
+    n_parts = 1 if few else PARTS
+    edges = [len(order) * c // n_parts for c in range(n_parts + 1)]
+    each(lambda start, stop: sort.gather(order, offsets, start, stop, items, counts), pairwise(edges))
+    return items, offsets, counts
 
 
 class WordSort:
-    """Sets of few items as words: among those of one length, the order of the words is that of the sets."""
+    """Sets of few items as words, whose order is that of the sets."""
 
-    def __init__(self, trees: list[Nodes], ids: Items, sizes: Integers) -> None:
-        self.first = running_sum(sizes)
-        self.counts = np.empty(self.first[-1], np.int64)
-        self._words = np.empty(self.first[-1], np.int64)
+    def __init__(self, trees: list[Nodes], ids: Items, first: Integers) -> None:
+        self.counts = np.empty(first[-1], np.int64)
+        self._first = first
+        self._words = np.empty(first[-1], np.int64)
         names = np.sort(ids)
         # The lowest item has the highest bit. A set's word lacks the bits of its items, so that low ones come first.
         bits = np.left_shift(1, WORD_BITS - 1 - np.arange(len(ids)))
         self._names = np.empty(MODULUS, np.int32)
         self._names[bits % MODULUS] = names
-        bit, cursor = bits[np.searchsorted(names, ids)], self.first[:-1].copy()
+        steps, cursor = (FULL + 1) - bits[np.searchsorted(names, ids)], first[:-1].copy()
         for tree in trees:
-            parts = frozen(tree.parents), frozen(tree.items), frozen(tree.counts), frozen(tree.lengths)
-            write_words(*parts, frozen(bit), FULL, cursor, self._words, self.counts)
+            write_words(tree.parents, tree.items, tree.counts, tree.lengths, steps, cursor, self._words, self.counts)
 
-    def order(self, k: int) -> NDArray[np.int64]:
-        return np.argsort(self._words[self.first[k] : self.first[k + 1]])
+    def order(self, low: int, high: int) -> Integers:
+        start = self._first[low]
+        return np.asarray(np.argsort(self._words[start : self._first[high]]) + start)
 
-    def gather(self, k: int, order: Integers, items: Items, counts: Integers) -> None:
-        words, found = self._words[self.first[k] :], self.counts[self.first[k] :]
-        gather_words(frozen(words), frozen(found), order, k, FULL, frozen(self._names), items, counts)
+    def gather(self, order: Integers, offsets: Integers, start: int, stop: int, items: Items, counts: Integers) -> None:
+        gather_words(self._words, self.counts, order, offsets, start, stop, self._names, items, counts)
 
 
 class RowSort:
     """Sets as rows of their items, those of one length together."""
 
-    def __init__(self, trees: list[Nodes], ids: Items, sizes: Integers) -> None:
-        self.first = running_sum(sizes)
-        self.counts = np.empty(self.first[-1], np.int64)
-        self._starts = running_sum(sizes * np.arange(len(sizes)))
+    def __init__(self, trees: list[Nodes], ids: Items, first: Integers) -> None:
+        self.counts = np.empty(first[-1], np.int64)
+        self._first = first
+        self._starts = running_sum(np.diff(first) * np.arange(len(first) - 1))
         self._rows = np.empty(self._starts[-1], np.int32)
         self._names = np.sort(ids)
         self._n_bits = int(len(ids) - 1).bit_length()
-        place = np.searchsorted(self._names, ids).astype(np.int32)
-        first, starts, cursor = frozen(self.first[:-1]), frozen(self._starts), self.first[:-1].copy()
+        place, cursor = np.searchsorted(self._names, ids).astype(np.int32), first[:-1].copy()
         for tree in trees:
-            parts = frozen(tree.parents), frozen(tree.items), frozen(tree.counts), frozen(tree.lengths)
-            write_rows(*parts, frozen(place), first, starts, cursor, self._rows, self.counts)
+            parts = tree.parents, tree.items, tree.counts, tree.lengths
+            write_rows(*parts, place, first, self._starts, cursor, self._rows, self.counts)
 
-    def order(self, k: int) -> NDArray[np.int64]:
-        rows = self._rows[self._starts[k] : self._starts[k + 1]]
-        return lexicographic_order(frozen(rows), int(self.first[k + 1] - self.first[k]), self._n_bits)
+    def order(self, length: int, _: int) -> Integers:
+        rows = self._rows[self._starts[length] : self._starts[length + 1]]
+        start, stop = self._first[length], self._first[length + 1]
+        return np.asarray(lexicographic_order(rows, int(stop - start), self._n_bits) + start)
 
-    def gather(self, k: int, order: Integers, items: Items, counts: Integers) -> None:
-        rows, found = self._rows[self._starts[k] :], self.counts[self.first[k] :]
-        gather(frozen(rows), frozen(found), order, k, frozen(self._names), items, counts)
+    def gather(self, order: Integers, offsets: Integers, start: int, stop: int, items: Items, counts: Integers) -> None:
+        given = self._rows, self.counts, self._first, self._starts, order, offsets
+        gather_rows(*given, start, stop, self._names, items, counts)
 
 
 def lexicographic_order(rows: Items, n_rows: int, n_bits: int) -> NDArray[np.int64]:
@@ -131,7 +136,7 @@ def write_rows(
     count,  # (n_nodes,) IN
     length,  # (n_nodes,) IN
     place,  # (n_items,) IN: place of an item in the order of the result
-    first,  # (lengths,) IN: number of sets that are shorter
+    first,  # (lengths + 1,) IN: number of sets that are shorter
     starts,  # (lengths + 1,) IN: where the rows of each length begin
     cursor,  # (lengths,) INOUT: number of the next set of each length
     rows,  # (total,) OUT: ascending in a row
@@ -162,38 +167,38 @@ def write_words(
     item,  # (n_nodes,) IN
     count,  # (n_nodes,) IN
     length,  # (n_nodes,) IN
-    bit,  # (n_items,) IN
-    full,
+    steps,  # (n_items,) IN: one item more, and its bit less
     cursor,  # (lengths,) INOUT: number of the next set of each length
-    words,  # (n_sets,) OUT: `full` without the bits of the items
+    words,  # (n_sets,) OUT
     counts,  # (n_sets,) OUT
 ):
     """Write the word of every node among those of its length."""
     word = np.empty(len(parent), np.int64)
-    word[0] = full
+    word[0] = FULL
     for n in range(1, len(parent)):
         k = length[n]
-        word[n] = word[parent[n]] ^ bit[item[n]]
+        word[n] = word[parent[n]] + steps[item[n]]
         words[cursor[k]], counts[cursor[k]] = word[n], count[n]
         cursor[k] += 1
 
 
 @kernel
 def gather_words(
-    words,  # (n_rows,) IN
-    found,  # (n_rows,) IN
+    words,  # (n_found,) IN
+    found,  # (n_found,) IN
     order,  # (n_sets,) IN
-    width,
-    full,
+    offsets,  # (n_sets + 1,) IN
+    start,
+    stop,
     names,  # (MODULUS,) IN: of an item by the rest of its bit
-    items,  # (at least n_sets * width,) OUT
-    counts,  # (at least n_sets,) OUT
+    items,  # (total,) OUT
+    counts,  # (n_sets,) OUT
 ):
     """Write sets and counts in order, the items by their names."""
-    for n in range(len(order)):
+    for n in range(start, stop):
         i = order[n]
         counts[n] = found[i]
-        word, to = np.uint64(words[i] ^ full), (n + 1) * width
+        word, to = np.uint64(~words[i] & FULL), offsets[n + 1]
         while word:
             to -= 1
             rest = word & (word - np.uint64(1))
@@ -219,20 +224,24 @@ def append_entries(
 
 
 @kernel
-def gather(
-    rows,  # (n_rows * width,) IN
-    found,  # (n_rows,) IN
+def gather_rows(
+    rows,  # (total,) IN
+    found,  # (n_found,) IN
+    first,  # (lengths + 1,) IN: number of sets that are shorter
+    starts,  # (lengths + 1,) IN: where the rows of each length begin
     order,  # (n_sets,) IN
-    width,
+    offsets,  # (n_sets + 1,) IN
+    start,
+    stop,
     names,  # (n_items,) IN
-    items,  # (at least n_sets * width,) OUT
-    counts,  # (at least n_sets,) OUT
+    items,  # (total,) OUT
+    counts,  # (n_sets,) OUT
 ):
     """Write rows and counts in order, the items by their names."""
-    to = 0
-    for n in range(len(order)):
+    for n in range(start, stop):
         i = order[n]
         counts[n] = found[i]
-        for t in range(i * width, (i + 1) * width):
-            items[to] = names[rows[t]]
-            to += 1
+        to, width = offsets[n], offsets[n + 1] - offsets[n]
+        row = starts[width] + (i - first[width]) * width
+        for t in range(width):
+            items[to + t] = names[rows[row + t]]

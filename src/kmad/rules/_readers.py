@@ -2,9 +2,9 @@
 
 import gzip
 from array import array
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import chain, count
+from itertools import chain, count, filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from scipy import sparse
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
-from kmad.rules._baskets import Baskets, Columns, Integers, Items, group_by_basket
-from kmad.rules._one_hot import read_array, read_one_hot
+from kmad.rules._baskets import Baskets, Columns, Integers, Items, group_by_basket, running_sum
+from kmad.rules._one_hot import read_array, read_one_hot, read_pandas
 
 # Numbers that span at most so many times their number are numbered through a table.
 SPAN = 4
@@ -31,15 +31,18 @@ KINDS = (
 
 def read_baskets(baskets: object, basket: str | None, item: str | None, threads: Threads) -> Baskets | Columns:
     """Turn any kind of baskets into numbered items."""
+    long = basket is not None or item is not None
+    if not long:
+        read = read_pandas(baskets, threads)
+        if read is not None:
+            return read
     table = None if isinstance(baskets, np.ndarray | list | tuple) else nw.from_native(baskets, pass_through=True)
     if isinstance(table, nw.LazyFrame):
         raise TypeError(f"baskets must be in memory; got a lazy {type(baskets).__name__}: collect it first.")
-    if isinstance(table, nw.DataFrame) and (basket is not None or item is not None):
-        return read_long(table, basket, item)
-    if basket is not None or item is not None:
-        raise ValueError(f"basket and item name columns of a table; got baskets of type {type(baskets).__name__}.")
     if isinstance(table, nw.DataFrame):
-        return read_one_hot(table, threads)
+        return read_long(table, basket, item) if long else read_one_hot(table)
+    if long:
+        raise ValueError(f"basket and item name columns of a table; got baskets of type {type(baskets).__name__}.")
     if isinstance(baskets, str | Path):
         return read_fimi(Path(baskets))
     if sparse.issparse(baskets):
@@ -48,14 +51,14 @@ def read_baskets(baskets: object, basket: str | None, item: str | None, threads:
         return read_array(baskets, range(baskets.shape[1]), None, threads)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
-    return read_lists(list(baskets))
+    return read_lists(baskets if isinstance(baskets, list | tuple) else list(baskets))
 
 
-def read_lists(baskets: list[Any]) -> Baskets:
+def read_lists(baskets: Sequence[Any]) -> Baskets:
     """Number the items of lists, in the order in which they first appear."""
-    whole = whole_numbers(baskets)
-    if whole is not None:
-        return Baskets(*number_integers(whole, offsets_of(baskets)), backend=None)
+    read = read_whole_numbers(baskets)
+    if read is not None:
+        return read
     types = set(map(type, baskets))
     for kind in types:
         if issubclass(kind, str | bytes | Mapping) or not issubclass(kind, Iterable):
@@ -63,69 +66,71 @@ def read_lists(baskets: list[Any]) -> Baskets:
             raise TypeError(f"baskets must be lists of items; baskets[{i}] is {baskets[i]!r}, a {kind.__name__}.")
     if not all(hasattr(kind, "__len__") for kind in types):
         baskets = list(map(list, baskets))
-    offsets = offsets_of(baskets)
     if types != {list}:
-        whole = whole_numbers(baskets, convert=True)
-        if whole is not None:
-            return Baskets(*number_integers(whole, offsets), backend=None)
+        read = read_whole_numbers(baskets, convert=True)
+        if read is not None:
+            return read
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
-        items = np.fromiter(map(numbers.__getitem__, chain.from_iterable(baskets)), np.int32, offsets[-1])
+        found = list(map(numbers.__getitem__, chain.from_iterable(baskets)))
     except TypeError as error:
         raise TypeError(f"items of baskets must be hashable; {error}.") from error
+    # An array reads a list faster than NumPy an iterator.
+    items = np.frombuffer(array("I", found), np.int32) if found else np.empty(0, np.int32)
+    offsets = running_sum(np.fromiter(map(len, baskets), np.int64, len(baskets)))
     for label, number in numbers.items():
-        if is_missing(label):
+        if not isinstance(label, str) and is_missing(label):
             i = int(np.searchsorted(offsets, np.argmax(items == number), side="right")) - 1
             raise ValueError(f"baskets must hold no missing items; baskets[{i}] has {label!r}. Leave it out.")
     return Baskets(items, offsets, list(numbers), None)
 
 
-def offsets_of(baskets: list[Any]) -> Integers:
-    offsets = np.zeros(len(baskets) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, baskets), np.int64, len(baskets)), out=offsets[1:])
-    return offsets
-
-
-def whole_numbers(baskets: list[Any], *, convert: bool = False) -> Integers | None:
-    """All items one after the other where the baskets are, or convert to, lists of whole numbers of 64 bits."""
+def read_whole_numbers(baskets: Sequence[Any], *, convert: bool = False) -> Baskets | None:
+    """Baskets that are, or convert to, lists of whole numbers of 64 bits; None for others."""
     # An array takes for integers nothing else. Unsigned ones it reads at twice the speed of signed ones, or of NumPy.
     for code in "Qq":
         flat = array(code)
+        lists = map(list, baskets) if convert else baskets
         try:
-            deque(map(flat.fromlist, map(list, baskets) if convert else baskets), maxlen=0)
+            # `fromlist` returns None: so every list is handed on, to be measured while it is at hand.
+            sizes = np.fromiter(map(len, filterfalse(flat.fromlist, lists)), np.int64, len(baskets))
         except OverflowError:
             continue
         except TypeError:
             return None
-        items = np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64)
+        read = number_baskets(np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64), running_sum(sizes))
+        low, high = min(read.labels, default=0), max(read.labels, default=0)
         # True and False come as 1 and 0, and should keep their names; what is above 2^63 comes as negative.
-        misread = items.max(initial=0) <= 1 or (code == "Q" and items.min(initial=0) < 0)
-        return None if misread else items
+        return None if high <= 1 or (code == "Q" and low < 0) else read
     return None
 
 
-def number_integers(values: Integers, offsets: Integers) -> tuple[Items, Integers, list[int]]:
-    """Items, offsets and labels of integers, numbered as they first appear."""
-    items, labels = number(values)
-    return items, offsets, labels.tolist()
+def number_baskets(values: Integers, offsets: Integers) -> Baskets:
+    """Baskets of integers, numbered as they first appear."""
+    items, labels, sizes = number(values, offsets)
+    return Baskets(items, offsets, labels.tolist(), None, sizes)
 
 
-def number(values: Integers) -> tuple[Items, Integers]:
-    """Each value's number in the order of their first appearance, and the distinct values in that order."""
+def number(values: Integers, offsets: Integers) -> tuple[Items, Integers, Integers | None]:
+    """Each value's number in the order of their first appearance, the distinct values in that order, and their counts.
+
+    Counted are the baskets with each, where that costs nothing: else it is None.
+    """
     if not len(values):
-        return np.empty(0, np.int32), np.empty(0, np.int64)
+        return np.empty(0, np.int32), np.empty(0, np.int64), None
     low, high = int(values.min()), int(values.max())
     if high - low < max(SPAN * len(values), LEAST_SPAN):
         table = np.full(high - low + 1, -1, np.int32)
         numbers = np.empty(len(values), np.int32)
-        labels = np.empty(min(len(values), len(table)), np.int64)
-        n = number_values(frozen(values), low, table, numbers, labels)
-        return numbers, labels[:n]
+        room = min(len(values), len(table))
+        labels, sizes, last = np.empty(room, np.int64), np.zeros(room, np.int64), np.full(room, -1, np.int64)
+        n = number_values(frozen(values), frozen(offsets), low, table, last, numbers, labels, sizes)
+        return numbers, labels[:n], sizes[:n]
     distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[inverse], distinct[order]
+    return rank[inverse], distinct[order], None
 
 
 def read_long(table: nw.DataFrame[Any], basket: str | None, item: str | None) -> Baskets:
@@ -156,12 +161,12 @@ def number_column(column: nw.Series[Any], argument: str) -> tuple[Items, Sequenc
             f"in row {int(np.argmax(wrong))}. Drop those rows, or fill them."
         )
     if column.dtype.is_integer() and column.dtype != nw.UInt64:
-        numbers, labels = number(np.ascontiguousarray(column.to_numpy(), np.int64))
-        return numbers, labels.tolist()
+        values = np.ascontiguousarray(column.to_numpy(), np.int64)
+        numbers, distinct, _ = number(values, np.array([0, len(values)]))
+        return numbers, distinct.tolist()
     ids: defaultdict[Any, int] = defaultdict(count().__next__)
-    values = column.to_list()
     try:
-        return np.fromiter(map(ids.__getitem__, values), np.int32, len(values)), list(ids)
+        return np.fromiter(map(ids.__getitem__, column.to_list()), np.int32, len(column)), list(ids)
     except TypeError as error:
         raise TypeError(f"{argument} must name a column of hashable values; {column.name!r}: {error}.") from error
 
@@ -196,7 +201,7 @@ def read_fimi(path: Path) -> Baskets:
     n, line = parse_integers(letters, values, offsets)
     if line >= 0:
         raise ValueError(f"a FIMI file must hold integers with blanks between; line {line + 1} of {path} does not.")
-    return Baskets(*number_integers(values[:n], offsets), backend=None)
+    return number_baskets(values[:n], offsets)
 
 
 def is_missing(label: Hashable) -> bool:
@@ -212,20 +217,27 @@ def is_missing(label: Hashable) -> bool:
 @kernel
 def number_values(
     values,  # (n,) IN
+    offsets,  # (n_baskets + 1,) IN
     low,
     table,  # (span,) INOUT: number of each value from `low` on, -1 for one not seen
+    last,  # (at most n,) INOUT: last basket that had the value of this number, -1 at first
     numbers,  # (n,) OUT
     labels,  # (at most n,) OUT: values in the order of their numbers
+    sizes,  # (at most n,) INOUT: baskets that have the value, zeros at first
 ):
-    """Number values as they first appear, and return how many there are."""
+    """Number values as they first appear, count the baskets with each, and return how many there are."""
     n = 0
-    for t in range(len(values)):
-        at = values[t] - low
-        if table[at] < 0:
-            table[at] = n
-            labels[n] = values[t]
-            n += 1
-        numbers[t] = table[at]
+    for r in range(len(offsets) - 1):
+        for t in range(offsets[r], offsets[r + 1]):
+            at = values[t] - low
+            if table[at] < 0:
+                table[at] = n
+                labels[n] = values[t]
+                n += 1
+            number = table[at]
+            numbers[t] = number
+            sizes[number] += last[number] != r
+            last[number] = r
     return n
 
 
