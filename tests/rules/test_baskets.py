@@ -84,14 +84,13 @@ def test_items_keep_their_names_and_order():
 
 
 def test_numbers_follow_first_appearance():
-    offsets = np.array([0, 3, 3, 5])
     for factor in (1, 10**12):
-        numbers, labels, sizes = number(np.array([5, 3, 5, -9, 3]) * factor, offsets)
+        numbers, labels = number(np.array([5, 3, 5, -9, 3]) * factor)
         assert numbers.tolist() == [0, 1, 0, 2, 1]
         assert labels.tolist() == [5 * factor, 3 * factor, -9 * factor]
-        assert sizes is None if factor > 1 else sizes.tolist() == [1, 2, 1]
-    numbers, labels, sizes = number(np.empty(0, np.int64), np.zeros(4, np.int64))
-    assert (len(numbers), len(labels), sizes) == (0, 0, None)
+    assert [array.tolist() for array in number(np.empty(0, np.int64))] == [[], []]
+    read = by_basket(read_baskets([[5, 3, 5], [], [9, 3]], None, None, Threads(1)))
+    assert (read.items.tolist(), read.offsets.tolist(), read.labels) == ([0, 1, 0, 2, 1], [0, 3, 3, 5], [5, 3, 9])
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])

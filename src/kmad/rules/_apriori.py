@@ -142,8 +142,12 @@ def apriori(
         reports.tell("apriori: %d baskets of %d different items", read.n_baskets, len(read.labels))
         weights, total, unit = whole_weights(sample_weight, read.n_baskets)
         least = thresholds(min_support, read.labels, total, unit)
+        if read.numbers is not None:
+            least = least[read.numbers]
         counts = count_items(read, weights, threads)
         database, ids = build_database(read, weights, counts, least, threads)
+        if read.numbers is not None:
+            ids = read.numbers[ids]
         reports.tell("apriori: %d items may be in frequent sets", len(ids))
         try:
             trees = Miner(database, kind, max_len, max_itemsets, reports, threads).run()

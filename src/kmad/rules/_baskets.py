@@ -14,17 +14,22 @@ Labels = Sequence[Any] | NDArray[Any]
 
 
 class Baskets(NamedTuple):
-    """Items by number; an item may stand in a basket more than once."""
+    """Items by code, which is their number where nothing else is said; one may stand in a basket more than once."""
 
     items: Items  # (total,)
     offsets: Integers  # (n_baskets + 1,) where the items of each basket begin
     labels: Labels  # (n_items,)
     backend: str | None  # kind of table that they came in
-    sizes: Integers | None = None  # (n_items,) number of baskets that hold each item, where it is known
+    sizes: Integers | None = None  # (n_codes,) number of baskets that hold each item, where it is known
+    numbers: Items | None = None  # (n_codes,) number of the item of each code
 
     @property
     def n_baskets(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def n_codes(self) -> int:
+        return len(self.labels) if self.numbers is None else len(self.numbers)
 
 
 class Columns(NamedTuple):
@@ -35,12 +40,19 @@ class Columns(NamedTuple):
     n_baskets: int
     labels: Labels  # (n_items,)
     backend: str | None
+    numbers: Items | None = None
+
+    @property
+    def n_codes(self) -> int:
+        return len(self.sizes)
 
 
 def by_basket(baskets: Baskets | Columns) -> Baskets:
-    """The same baskets, each with its items."""
+    """The same baskets, each with its items by number."""
     if isinstance(baskets, Baskets):
-        return baskets
+        if baskets.numbers is None:
+            return baskets
+        return Baskets(baskets.numbers[baskets.items], baskets.offsets, baskets.labels, baskets.backend)
     sizes, n_baskets = baskets.sizes, baskets.n_baskets
     items = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     lists = baskets.list_baskets(np.arange(len(sizes)))

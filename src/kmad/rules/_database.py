@@ -1,5 +1,6 @@
 """Baskets as a miner wants them: frequent items only, the rarest first, equal baskets once."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -40,8 +41,8 @@ class Database(NamedTuple):
 
 
 def count_items(baskets: Baskets | Columns, weights: Integers, threads: Threads) -> Integers:
-    """Total weight of the baskets that hold each item; empty weights are ones."""
-    n_items = len(baskets.labels)
+    """Total weight of the baskets that hold each code; empty weights are ones."""
+    n_items = baskets.n_codes
     if baskets.sizes is not None and not len(weights):
         return baskets.sizes
     if isinstance(baskets, Columns):
@@ -60,7 +61,7 @@ def count_items(baskets: Baskets | Columns, weights: Integers, threads: Threads)
 def build_database(
     baskets: Baskets | Columns, weights: Integers, counts: Integers, least: Integers, threads: Threads
 ) -> tuple[Database, Items]:
-    """Recode baskets, and the id of every item of the database in the baskets.
+    """Recode baskets, and the code of every item of the database in the baskets.
 
     An item whose count falls below the lowest threshold is in no frequent set.
     """
@@ -78,33 +79,42 @@ def build_database(
     return database, ids.astype(np.int32)
 
 
+class Lists(NamedTuple):
+    """For each item of a database the rows that hold it."""
+
+    rows: Items  # (total,) ascending for each item
+    begins: Integers  # (n_items,) where those of an item begin
+    ends: Integers  # (n_items,)
+
+
 class Chunk(NamedTuple):
-    """Some rows cut to the items of a database: for each item the rows that hold it."""
+    """Some baskets cut to the items of a database."""
 
     start: int
     stop: int
-    lists: Items  # (total,) rows, ascending for each item
-    begins: Integers  # (n_items,) where those of an item begin
-    ends: Integers  # (n_items,)
-    sizes: Integers  # (n_items,) number of them that are in rows to keep
+    sizes: Integers  # (n_items,) number of the rows to keep that hold each item
+    # Lists its rows. They may be written into the places, from where that many for each item are its own.
+    list_rows: Callable[[Items, Integers], Lists]
 
 
 def cut_baskets(baskets: Baskets, weights: Integers, ids: Integers, threads: Threads) -> tuple[list[Chunk], Integers]:
     """Cut baskets to some items; number of items of each row, 0 of those that are left out."""
     n_items, items, offsets = len(ids), frozen(baskets.items), frozen(baskets.offsets)
     # Items that are left out have a place too, so that nothing need branch on them.
-    place = np.full(len(baskets.labels), n_items, np.int32)
+    place = np.full(baskets.n_codes, n_items, np.int32)
     place[ids] = np.arange(n_items, dtype=np.int32)
-    row_sizes = np.empty(baskets.n_baskets, np.int64)
+    kept, row_sizes = np.empty(len(items), np.int32), np.empty(baskets.n_baskets, np.int64)
 
     def cut(start: int, stop: int) -> Chunk:
-        kept, sizes = np.empty(offsets[stop] - offsets[start] + 1, np.int32), np.zeros(n_items + 1, np.int64)
-        last = np.full(n_items + 1, -1, np.int64)
+        sizes, last = np.zeros(n_items + 1, np.int64), np.full(n_items + 1, -1, np.int64)
         keep_items(items, offsets, weights, frozen(place), start, stop, last, kept, row_sizes, sizes)
-        list_offsets = running_sum(sizes[:-1])
-        ends, lists = list_offsets[:-1].copy(), np.empty(list_offsets[-1], np.int32)
-        list_rows(kept, row_sizes, start, stop, ends, lists)
-        return Chunk(start, stop, lists, list_offsets[:-1], ends, sizes[:-1])
+
+        def list_chunk(places: Items, begins: Integers) -> Lists:
+            ends = begins.copy()
+            list_rows(kept, offsets[start], row_sizes, start, stop, ends, places)
+            return Lists(places, begins, ends)
+
+        return Chunk(start, stop, sizes[:-1], list_chunk)
 
     return threads.map(cut, row_chunks(offsets, n_items)), row_sizes
 
@@ -118,13 +128,12 @@ def cut_columns(columns: Columns, weights: Integers, ids: Integers, threads: Thr
     find_edges(lists, running_sum(columns.sizes[ids]), np.array(edges), cuts)
     row_sizes = np.zeros(n_rows, np.int64)
 
-    def cut(start: int, stop: int) -> Chunk:
-        c = edges.index(start)
+    def cut(c: int, after: int) -> Chunk:
         sizes = np.zeros(len(ids), np.int64)
-        keep_rows(lists, cuts[c], cuts[c + 1], weights, start, stop, row_sizes, sizes)
-        return Chunk(start, stop, lists, cuts[c], cuts[c + 1], sizes)
+        keep_rows(lists, cuts[c], cuts[after], weights, edges[c], edges[after], row_sizes, sizes)
+        return Chunk(edges[c], edges[after], sizes, lambda *_: Lists(lists, cuts[c], cuts[after]))
 
-    return threads.map(cut, pairwise(edges)), row_sizes
+    return threads.map(cut, pairwise(range(n_chunks + 1))), row_sizes
 
 
 def sort_rows(chunks: list[Chunk], row_sizes: Integers, threads: Threads) -> tuple[Items, Items, Integers, Integers]:
@@ -137,8 +146,8 @@ def sort_rows(chunks: list[Chunk], row_sizes: Integers, threads: Threads) -> tup
     rows[0] = -1
 
     def fill(c: int, _: int) -> None:
-        chunk = chunks[c]
-        fill_rows(chunk.lists, chunk.begins, chunk.ends, ends, chunk.start, chunk.stop, cursors[c], rows, places)
+        start, stop, _sizes, list_chunk = chunks[c]
+        fill_rows(*list_chunk(places, cursors[c].copy()), ends, start, stop, cursors[c], rows, places)
 
     threads.map(fill, pairwise(range(len(chunks) + 1)))
     return rows, places, list_offsets, ends
@@ -194,7 +203,7 @@ def write_words(baskets: Baskets | Columns, ids: Integers) -> Integers:
     if isinstance(baskets, Columns):
         join_columns(baskets.list_baskets(ids), running_sum(baskets.sizes[ids]), words)
         return words
-    bit = np.zeros(len(baskets.labels), np.int64)
+    bit = np.zeros(baskets.n_codes, np.int64)
     bit[ids] = np.left_shift(1, np.arange(len(ids)))
     join_items(frozen(baskets.items), frozen(baskets.offsets), bit, words)
     return words
@@ -281,12 +290,12 @@ def keep_items(
     start,
     stop,
     last,  # (n_items + 1,) INOUT: last row that had the item, -1 at first
-    kept,  # (items of these rows + 1,) OUT
+    kept,  # (total,) OUT: from where the first of these rows begins
     row_sizes,  # (n_rows,) OUT
     list_sizes,  # (n_items + 1,) INOUT: zeros at first
 ):
     """Write the places of the items to keep, once for each row; none of rows of fewer than two, or without weight."""
-    n, n_items = 0, len(last) - 1
+    n, n_items = offsets[start], len(last) - 1
     for r in range(start, stop):
         begin = n
         for t in range(offsets[r], offsets[r + 1]):
@@ -303,15 +312,16 @@ def keep_items(
 
 @kernel
 def list_rows(
-    kept,  # (items of these rows + 1,) IN
+    kept,  # (total,) IN
+    begin,
     row_sizes,  # (n_rows,) IN
     start,
     stop,
     cursor,  # (n_items,) INOUT: where the next row of an item goes
     lists,  # (held,) OUT
 ):
-    """List the rows of every item that is kept."""
-    t = 0
+    """List the rows of every item that is kept, from `begin` on."""
+    t = begin
     for r in range(start, stop):
         for _ in range(row_sizes[r]):
             p = kept[t]
@@ -365,7 +375,7 @@ def keep_rows(
 
 @kernel
 def fill_rows(
-    lists,  # (held,) IN
+    lists,  # (held,) IN: it may be the places themselves
     begins,  # (n_items,) IN
     list_ends,  # (n_items,) IN
     ends,  # (n_rows + 1,) IN

@@ -1,6 +1,7 @@
 """From the tree of a search to sorted sets."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,22 +41,21 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     if found is not None:
         sizes = np.diff(running_sum(found)[first])
     sizes[:min_len] = 0
+    edges = running_sum(sizes)
+    order = np.empty(edges[-1], np.int64)
 
-    def order_sets(low: int, high: int) -> Integers:
-        order = sort.order(low, high)
-        return order if found is None else order[found[order]]
+    def order_sets(low: int, high: int) -> None:
+        which = sort.order(low, high)
+        order[edges[low] : edges[high]] = which if found is None else which[found[which]]
 
     few = len(sort.counts) <= FEW_SETS
     each = Threads(1).map if few else threads.map
-    at_once = few and isinstance(sort, WordSort)
     lengths = range(min_len, len(sizes) + 1)
-    edges = [*lengths[:1], *lengths[-1:]] if at_once else list(lengths)
-    order = np.concatenate([np.empty(0, np.int64), *each(order_sets, pairwise(edges))])
-    offsets = running_sum(np.repeat(np.arange(len(sizes)), sizes))
-    items, counts = np.empty(offsets[-1], np.int32), np.empty(len(order), np.int64)
-    n_parts = 1 if few else PARTS
-    edges = [len(order) * c // n_parts for c in range(n_parts + 1)]
-    each(lambda start, stop: sort.gather(order, offsets, start, stop, items, counts), pairwise(edges))
+    each(order_sets, pairwise([*lengths[:1], *lengths[-1:]] if few and isinstance(sort, WordSort) else lengths))
+    items, counts = np.empty(sizes @ np.arange(len(sizes)), np.int32), np.empty(len(order), np.int64)
+    offsets = np.zeros(len(order) + 1, np.int64)
+    parts = [0, len(order)] if few else [len(order) * c // PARTS for c in range(PARTS + 1)]
+    each(lambda start, stop: sort.gather(order, edges, start, stop, items, offsets, counts), pairwise(parts))
     return items, offsets, counts
 
 
@@ -76,11 +76,12 @@ class WordSort:
             write_words(tree.parents, tree.items, tree.counts, tree.lengths, steps, cursor, self._words, self.counts)
 
     def order(self, low: int, high: int) -> Integers:
-        start = self._first[low]
-        return np.asarray(np.argsort(self._words[start : self._first[high]]) + start)
+        order = np.argsort(self._words[self._first[low] : self._first[high]])
+        order += self._first[low]
+        return order
 
-    def gather(self, order: Integers, offsets: Integers, start: int, stop: int, items: Items, counts: Integers) -> None:
-        gather_words(self._words, self.counts, order, offsets, start, stop, self._names, items, counts)
+    def gather(self, *given: Any) -> None:
+        gather_words(self._words, self.counts, self._names, *given)
 
 
 class RowSort:
@@ -100,12 +101,12 @@ class RowSort:
 
     def order(self, length: int, _: int) -> Integers:
         rows = self._rows[self._starts[length] : self._starts[length + 1]]
-        start, stop = self._first[length], self._first[length + 1]
-        return np.asarray(lexicographic_order(rows, int(stop - start), self._n_bits) + start)
+        order = lexicographic_order(rows, int(self._first[length + 1] - self._first[length]), self._n_bits)
+        order += self._first[length]
+        return order
 
-    def gather(self, order: Integers, offsets: Integers, start: int, stop: int, items: Items, counts: Integers) -> None:
-        given = self._rows, self.counts, self._first, self._starts, order, offsets
-        gather_rows(*given, start, stop, self._names, items, counts)
+    def gather(self, *given: Any) -> None:
+        gather_rows(self._rows, self.counts, self._first, self._starts, self._names, *given)
 
 
 def lexicographic_order(rows: Items, n_rows: int, n_bits: int) -> NDArray[np.int64]:
@@ -186,24 +187,42 @@ def write_words(
 def gather_words(
     words,  # (n_found,) IN
     found,  # (n_found,) IN
+    names,  # (MODULUS,) IN: of an item by the rest of its bit
     order,  # (n_sets,) IN
-    offsets,  # (n_sets + 1,) IN
+    edges,  # (lengths + 1,) IN: where the sets of each length begin in that order
     start,
     stop,
-    names,  # (MODULUS,) IN: of an item by the rest of its bit
     items,  # (total,) OUT
+    offsets,  # (n_sets + 1,) OUT: from the second on
     counts,  # (n_sets,) OUT
 ):
-    """Write sets and counts in order, the items by their names."""
+    """Write sets `start` to `stop` in order and their counts, the items by their names."""
+    k, end = find_set(edges, start)
     for n in range(start, stop):
-        i = order[n]
-        counts[n] = found[i]
-        word, to = np.uint64(~words[i] & FULL), offsets[n + 1]
+        while edges[k + 1] <= n:
+            k += 1
+        end += k
+        offsets[n + 1] = end
+        counts[n] = found[order[n]]
+        word, to = np.uint64(~words[order[n]] & FULL), end
         while word:
             to -= 1
             rest = word & (word - np.uint64(1))
             items[to] = names[(word ^ rest) % np.uint64(MODULUS)]
             word = rest
+
+
+@kernel
+def find_set(
+    edges,  # (lengths + 1,) IN
+    n,
+):
+    """Length of the set before which `n` stand, and where its items begin; for no such set what comes after all."""
+    k, begin = 0, 0
+    while k + 2 < len(edges) and edges[k + 1] <= n:
+        begin += k * (edges[k + 1] - edges[k])
+        k += 1
+    return k, begin + k * (n - edges[k])
 
 
 @kernel
@@ -229,19 +248,24 @@ def gather_rows(
     found,  # (n_found,) IN
     first,  # (lengths + 1,) IN: number of sets that are shorter
     starts,  # (lengths + 1,) IN: where the rows of each length begin
+    names,  # (n_items,) IN
     order,  # (n_sets,) IN
-    offsets,  # (n_sets + 1,) IN
+    edges,  # (lengths + 1,) IN: where the sets of each length begin in that order
     start,
     stop,
-    names,  # (n_items,) IN
     items,  # (total,) OUT
+    offsets,  # (n_sets + 1,) OUT: from the second on
     counts,  # (n_sets,) OUT
 ):
-    """Write rows and counts in order, the items by their names."""
+    """Write rows `start` to `stop` in order and their counts, the items by their names."""
+    k, to = find_set(edges, start)
     for n in range(start, stop):
+        while edges[k + 1] <= n:
+            k += 1
         i = order[n]
         counts[n] = found[i]
-        to, width = offsets[n], offsets[n + 1] - offsets[n]
-        row = starts[width] + (i - first[width]) * width
-        for t in range(width):
-            items[to + t] = names[rows[row + t]]
+        row = starts[k] + (i - first[k]) * k
+        for t in range(row, row + k):
+            items[to] = names[rows[t]]
+            to += 1
+        offsets[n + 1] = to

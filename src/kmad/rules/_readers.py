@@ -88,7 +88,8 @@ def read_lists(baskets: Sequence[Any]) -> Baskets:
 def read_whole_numbers(baskets: Sequence[Any], *, convert: bool = False) -> Baskets | None:
     """Baskets that are, or convert to, lists of whole numbers of 64 bits; None for others."""
     # An array takes for integers nothing else. Unsigned ones it reads at twice the speed of signed ones, or of NumPy.
-    for code in "Qq":
+    kinds: list[tuple[str, Any]] = [("I", np.int32), ("Q", np.int64), ("q", np.int64)]
+    for code, dtype in kinds:
         flat = array(code)
         lists = map(list, baskets) if convert else baskets
         try:
@@ -98,39 +99,58 @@ def read_whole_numbers(baskets: Sequence[Any], *, convert: bool = False) -> Bask
             continue
         except TypeError:
             return None
-        read = number_baskets(np.frombuffer(flat, np.int64) if flat else np.empty(0, np.int64), running_sum(sizes))
-        low, high = min(read.labels, default=0), max(read.labels, default=0)
-        # True and False come as 1 and 0, and should keep their names; what is above 2^63 comes as negative.
-        return None if high <= 1 or (code == "Q" and low < 0) else read
+        values = np.frombuffer(flat, dtype) if flat else np.empty(0, dtype)
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        # What is above the half of unsigned numbers comes as negative.
+        if code != "q" and low < 0:
+            continue
+        # True and False come as 1 and 0, and should keep their names.
+        if high <= 1:
+            return None
+        offsets = running_sum(sizes)
+        if code == "I" and high < most_span(len(values)):
+            return count_codes(values, offsets, high + 1)
+        return number_baskets(values.astype(np.int64, copy=False), offsets)
     return None
+
+
+def count_codes(values: Items, offsets: Integers, n_codes: int) -> Baskets:
+    """Baskets of small integers, which are codes as they are."""
+    last, sizes = np.full(n_codes, -1, np.int64), np.zeros(n_codes, np.int64)
+    seen = np.empty(min(n_codes, len(values)), np.int64)
+    n = count_values(frozen(values), frozen(offsets), last, sizes, seen)
+    numbers = np.zeros(n_codes, np.int32)
+    numbers[seen[:n]] = np.arange(n, dtype=np.int32)
+    return Baskets(values, offsets, seen[:n].tolist(), None, sizes, numbers)
 
 
 def number_baskets(values: Integers, offsets: Integers) -> Baskets:
     """Baskets of integers, numbered as they first appear."""
-    items, labels, sizes = number(values, offsets)
-    return Baskets(items, offsets, labels.tolist(), None, sizes)
+    items, labels = number(values)
+    return Baskets(items, offsets, labels.tolist(), None)
 
 
-def number(values: Integers, offsets: Integers) -> tuple[Items, Integers, Integers | None]:
-    """Each value's number in the order of their first appearance, the distinct values in that order, and their counts.
+def most_span(n_values: int) -> int:
+    """Span of so many integers for which a table pays."""
+    return max(SPAN * n_values, LEAST_SPAN)
 
-    Counted are the baskets with each, where that costs nothing: else it is None.
-    """
+
+def number(values: Integers) -> tuple[Items, Integers]:
+    """Each value's number in the order of their first appearance, and the distinct values in that order."""
     if not len(values):
-        return np.empty(0, np.int32), np.empty(0, np.int64), None
+        return np.empty(0, np.int32), np.empty(0, np.int64)
     low, high = int(values.min()), int(values.max())
-    if high - low < max(SPAN * len(values), LEAST_SPAN):
+    if high - low < most_span(len(values)):
         table = np.full(high - low + 1, -1, np.int32)
         numbers = np.empty(len(values), np.int32)
-        room = min(len(values), len(table))
-        labels, sizes, last = np.empty(room, np.int64), np.zeros(room, np.int64), np.full(room, -1, np.int64)
-        n = number_values(frozen(values), frozen(offsets), low, table, last, numbers, labels, sizes)
-        return numbers, labels[:n], sizes[:n]
+        labels = np.empty(min(len(values), len(table)), np.int64)
+        n = number_values(frozen(values), low, table, numbers, labels)
+        return numbers, labels[:n]
     distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[inverse], distinct[order], None
+    return rank[inverse], distinct[order]
 
 
 def read_long(table: nw.DataFrame[Any], basket: str | None, item: str | None) -> Baskets:
@@ -161,8 +181,7 @@ def number_column(column: nw.Series[Any], argument: str) -> tuple[Items, Sequenc
             f"in row {int(np.argmax(wrong))}. Drop those rows, or fill them."
         )
     if column.dtype.is_integer() and column.dtype != nw.UInt64:
-        values = np.ascontiguousarray(column.to_numpy(), np.int64)
-        numbers, distinct, _ = number(values, np.array([0, len(values)]))
+        numbers, distinct = number(np.ascontiguousarray(column.to_numpy(), np.int64))
         return numbers, distinct.tolist()
     ids: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
@@ -185,7 +204,7 @@ def read_sparse(matrix: Any) -> Baskets:
     if not data.all():
         held = np.concatenate([[0], np.cumsum(data != 0)])
         items, offsets = items[data != 0], held[offsets].astype(np.int64)
-    return Baskets(items.astype(np.int32), offsets, range(rows.shape[1]), None)
+    return Baskets(items.astype(np.int32, copy=False), offsets, range(rows.shape[1]), None)
 
 
 def read_fimi(path: Path) -> Baskets:
@@ -217,27 +236,42 @@ def is_missing(label: Hashable) -> bool:
 @kernel
 def number_values(
     values,  # (n,) IN
-    offsets,  # (n_baskets + 1,) IN
     low,
     table,  # (span,) INOUT: number of each value from `low` on, -1 for one not seen
-    last,  # (at most n,) INOUT: last basket that had the value of this number, -1 at first
     numbers,  # (n,) OUT
     labels,  # (at most n,) OUT: values in the order of their numbers
-    sizes,  # (at most n,) INOUT: baskets that have the value, zeros at first
 ):
-    """Number values as they first appear, count the baskets with each, and return how many there are."""
+    """Number values as they first appear, and return how many there are."""
+    n = 0
+    for t in range(len(values)):
+        at = values[t] - low
+        if table[at] < 0:
+            table[at] = n
+            labels[n] = values[t]
+            n += 1
+        numbers[t] = table[at]
+    return n
+
+
+@kernel
+def count_values(
+    values,  # (total,) IN
+    offsets,  # (n_baskets + 1,) IN
+    last,  # (n_codes,) INOUT: last basket that had the value, -1 at first
+    sizes,  # (n_codes,) INOUT: baskets that have the value, zeros at first
+    seen,  # (at most total,) OUT: values as they first appear
+):
+    """Count the baskets with each value, once for each, and return how many values there are."""
     n = 0
     for r in range(len(offsets) - 1):
         for t in range(offsets[r], offsets[r + 1]):
-            at = values[t] - low
-            if table[at] < 0:
-                table[at] = n
-                labels[n] = values[t]
-                n += 1
-            number = table[at]
-            numbers[t] = number
-            sizes[number] += last[number] != r
-            last[number] = r
+            value = values[t]
+            if last[value] != r:
+                if last[value] < 0:
+                    seen[n] = value
+                    n += 1
+                last[value] = r
+                sizes[value] += 1
     return n
 
 
