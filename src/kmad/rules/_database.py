@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmad._jit import frozen, kernel
+from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, running_sum
 
@@ -517,7 +517,7 @@ def spread_words(
     return to
 
 
-@kernel
+@inner_kernel
 def count_bits(word):
     """Number of ones in a word."""
     # The compiler knows this for a count of bits.

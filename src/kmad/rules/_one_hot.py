@@ -8,7 +8,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, Labels, running_sum
 
@@ -228,7 +228,7 @@ def find_rows(
                 word = rest
 
 
-@kernel
+@inner_kernel
 def count_bits(word):
     """Number of ones in a word."""
     # The compiler knows this for a count of bits.

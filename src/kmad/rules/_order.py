@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import kernel
+from kmad._jit import inner_kernel, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Integers, Items, running_sum
 from kmad.rules._branches import Nodes
@@ -212,7 +212,7 @@ def gather_words(
             word = rest
 
 
-@kernel
+@inner_kernel
 def find_set(
     edges,  # (lengths + 1,) IN
     n,
