@@ -14,6 +14,7 @@ from kmad.rules._baskets import Baskets, Columns, Integers, Items, Labels, runni
 
 # Cells of an array that are searched at once, of one that lies row by row and of one that lies column by column.
 ROW_CELLS, COLUMN_CELLS = 1 << 20, 1 << 23
+NAME_COLUMNS = "Where the rows are pairs of basket and item, name the two columns: basket=, item=."
 
 
 def read_pandas(table: Any, threads: Threads) -> Baskets | Columns | None:
@@ -42,7 +43,7 @@ def read_one_hot(table: nw.DataFrame[Any]) -> Columns:
         if column.dtype != nw.Boolean and not column.dtype.is_numeric() and values.dtype.kind not in "biuf":
             raise ValueError(
                 f"a one-hot table must have columns of 0 and 1 or booleans; column {label!r} is of dtype "
-                f"{column.dtype}. Where the rows are pairs of basket and item, name the two columns: basket=, item=."
+                f"{column.dtype}. {NAME_COLUMNS} Where a column holds the lists, give that column alone."
             )
         if column.null_count():
             raise ValueError(f"a one-hot table must have no missing values; column {label!r} has some. Fill them.")
@@ -88,7 +89,10 @@ def find_other(values: NDArray[Any]) -> int:
 
 
 def other_value(what: str, value: object, row: int, label: object) -> ValueError:
-    return ValueError(f"a one-hot {what} must hold 0 and 1 or booleans; got {value} in row {row}, column {label!r}.")
+    return ValueError(
+        f"a one-hot {what} must hold 0 and 1 or booleans; got {value} in row {row}, column {label!r}. "
+        f"Of quantities give `quantities > 0`. {NAME_COLUMNS}"
+    )
 
 
 def read_array(array: NDArray[Any], labels: Labels, backend: str | None, threads: Threads) -> Baskets | Columns:
