@@ -230,6 +230,12 @@ def test_the_table_is_left_as_it_was():
             pd.DataFrame({"a": [1, 2]}),
             {},
         ),
+        (
+            ValueError,
+            "a one-hot table must hold 0 and 1 or booleans; got 3 in row 1, column 'a'. Of quantities give",
+            pl.DataFrame({"a": [1, 3]}),
+            {},
+        ),
         (ValueError, "a one-hot array must hold 0 and 1 or booleans; got 3 in row 0, column 1", np.array([[0, 3]]), {}),
         (TypeError, "a one-hot array must hold 0 and 1 or booleans; got the dtype", np.array([["a"]]), {}),
         (ValueError, "a sparse matrix of baskets must hold 0 and 1; got 2", sparse.csr_matrix([[2, 0]]), {}),
@@ -249,9 +255,32 @@ def test_pandas_columns_of_several_kinds_are_baskets():
     assert len(apriori(pd.DataFrame(index=range(3)), min_support=1)) == 0
 
 
+def test_sparse_columns_are_found_where_pandas_does_not_hand_out_arrays():
+    class Table:
+        def __init__(self, table):
+            self.items = table.items
+
+        def __len__(self):
+            return len(ONE_HOT)
+
+    columns = {name: pd.arrays.SparseArray(ONE_HOT[:, j], fill_value=0) for j, name in enumerate(NAMES)}
+    read = by_basket(_one_hot.read_sparse_columns(Table(pd.DataFrame(columns)), NAMES))
+    assert read.items.tolist() == np.nonzero(ONE_HOT)[1].tolist()
+
+
+@pytest.mark.parametrize("n_rows", [8, 40, 64, 67])
+def test_rows_of_columns_of_any_length_are_found(n_rows):
+    X = np.asfortranarray(np.random.default_rng(0).random((n_rows, 3)) < 0.5)
+    read = by_basket(read_baskets(X, None, None, Threads(1)))
+    assert read.items.tolist() == np.nonzero(X)[1].tolist()
+
+
 def test_sparse_pandas_columns_may_store_zeros():
-    column = pd.arrays.SparseArray([0, 1, 0, 1], fill_value=0)
-    held = pd.DataFrame({"a": column, "b": pd.arrays.SparseArray(np.array([1, 1, 0, 1]), fill_value=0)})
+    matrix = sparse.csc_matrix(np.array([[1, 1], [1, 1], [0, 0], [1, 1]]))
+    matrix.data[0] = 0
+    held = pd.DataFrame.sparse.from_spmatrix(matrix, columns=["a", "b"])
+    assert held["a"].array.sp_values.tolist() == [0, 1, 1]
     assert dict(apriori(held, min_support=2)) == {frozenset("a"): 0.5, frozenset("b"): 0.75, frozenset("ab"): 0.5}
+    column = pd.arrays.SparseArray([0, 1, 0, 1], fill_value=0)
     with pytest.raises(ValueError, match="a one-hot table must hold 0 and 1 or booleans; got 2 in row 0, column 'b'"):
         apriori(pd.DataFrame({"a": column, "b": pd.arrays.SparseArray([2, 0, 0, 0])}), min_support=1)

@@ -26,7 +26,8 @@ def read_pandas(table: Any, threads: Threads) -> Baskets | Columns | None:
         return None
     labels = table.columns.tolist()
     # By identity, as types are slow to compare; most often all columns share one.
-    kinds: list[Any] = list({id(kind): kind for kind in table.dtypes}.values())
+    types = table.dtypes.tolist()
+    kinds: list[Any] = list(dict(zip(map(id, types), types, strict=True)).values())
     if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
         return read_sparse_columns(table, labels)
     if all(isinstance(kind, np.dtype) and kind == kinds[0] and kind.kind in "biuf" for kind in kinds):
