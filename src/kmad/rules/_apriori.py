@@ -108,8 +108,8 @@ def apriori(
     basket of a set double its subsets at once. Closed sets come from the same search, which leaves a branch as soon
     as an item left out before stands in all its baskets [4]_. Several minimum supports are those of [5]_, exact.
 
-    Beside the input and the result, memory is needed for the items of all baskets twice at four bytes, and some
-    20 bytes for each set.
+    Beside the input and the result, memory is needed for the items of all baskets up to four times at four bytes, of
+    one-hot columns for the frequent ones alone, and some 20 bytes for each set.
 
     References
     ----------

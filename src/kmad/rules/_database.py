@@ -227,9 +227,8 @@ def merge_words(words: Integers, weights: Integers, n_items: int) -> tuple[Items
     else:
         words, weights = first[:distinct], merged[:distinct]
     sizes = np.zeros(n_items, np.int64)
-    rows = np.empty(1 + len(words) * (n_items + 1), np.int32)
-    end = spread_words(words, rows, sizes)
-    rows = rows[:end].copy()
+    rows = np.empty(1 + len(words) + int(np.bitwise_count(words).sum()), np.int32)
+    spread_words(words, rows, sizes)
     return rows, *list_places(rows, sizes), weights
 
 
@@ -497,10 +496,10 @@ def find_words(
 @kernel
 def spread_words(
     words,  # (distinct,) IN
-    rows,  # (at least 1 + held + distinct,) OUT
+    rows,  # (1 + held + distinct,) OUT
     list_sizes,  # (n_items,) INOUT: zeros at first
 ):
-    """Write the items of every word as a row, and return where the last ends."""
+    """Write the items of every word as a row."""
     rows[0] = -1
     to = 1
     for n in range(len(words)):
@@ -514,7 +513,6 @@ def spread_words(
             word = rest
         rows[to] = -1 - n
         to += 1
-    return to
 
 
 @inner_kernel
