@@ -23,10 +23,11 @@ from benchmarks.tables import table, write_json
 from kmad import KMad
 from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES
-from kmad.cluster._dip import N_BINS, dip_along
-from kmad.cluster._division import DIP_OFFSET, DIP_SLOPE, Sample, dip_critical, divide_clusters
+from kmad.cluster._dip import find_dips
+from kmad.cluster._division import DIP_OFFSET, DIP_SLOPE, N_BINS, Sample, dip_critical, divide_clusters
 from kmad.cluster._grid import coarsen, max_cells, measure, plan, summarise
 from kmad.cluster._landscape import FEW_CELLS, SIGMAS, prominence_threshold, survey
+from kmad.cluster._lines import count_features
 from kmad.cluster._search import AGAIN
 from kmad.cluster._ties import find_ties
 
@@ -258,8 +259,10 @@ def tail_of(rows: str, dips: Floats) -> Tail:
 
 def scaled_dip(values: Floats) -> float:
     """The square root of n times the dip, binned as it is where clusters are looked at again."""
-    no_line, counts, curve = np.empty(0), np.empty(N_BINS), np.empty(N_BINS + 1)
-    return float(dip_along(values[:, None], np.ones(len(values)), 0, len(values), 1, 0, no_line, 0.0, counts, curve))
+    counts, dips = np.empty((1, 1, N_BINS)), np.empty((1, 1))
+    count_features(values[:, None], np.ones(len(values)), 0, len(values), counts[0])
+    find_dips(counts, np.array([1]), 0.0, 0, 0, 1, dips)
+    return float(dips[0, 0])
 
 
 def fit_tail(dips: Floats) -> tuple[float, float]:

@@ -1,4 +1,5 @@
 import ast
+import gc
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from numba.core import event
 
 import kmad
 from kmad import _jit
@@ -201,3 +203,18 @@ def test_kernels_have_no_defaults_and_a_docstring():
     kernels = [(path.stem, node) for path in SOURCES for node in kernels_of(tree_of(path))]
     assert [(stem, node.name) for stem, node in kernels if node.args.defaults or not ast.get_docstring(node)] == []
     assert len(kernels) > 10
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collector_is_held_while_own_kernels_compile(enabled):
+    own, foreign = ({"dispatcher": type("Dispatcher", (), {"py_func": f})} for f in (_jit.frozen, np.mean))
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        states = []
+        for status, data in [("START", foreign), ("START", own), ("START", own), ("END", own), ("END", own)]:
+            event.broadcast(event.Event("numba:compile", event.EventStatus[status], data))
+            states.append(gc.isenabled())
+        assert states == [enabled, False, False, False, enabled]
+    finally:
+        (gc.enable if before else gc.disable)()

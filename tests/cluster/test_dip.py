@@ -1,19 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests import reference
-from tests.asserts import rows
 
-from kmad.cluster._dip import (
-    best_halves,
-    dip_along,
-    dip_of_curve,
-    dips_along_features,
-    hull,
-    steepest,
-)
+from kmad.cluster._dip import dip_of_curve, find_dips, hull
 
 CURVES = arrays(np.float64, st.integers(2, 12), elements=st.integers(-5, 5).map(float))
 MASSES = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=9).filter(any)
@@ -25,15 +17,6 @@ def curve_of(mass):
 
 def dip(mass):
     return dip_of_curve(curve_of(mass), 0.0)
-
-
-def halves_of(points, weights):
-    cut = np.full((2, 3), np.nan)
-    return best_halves(points, weights, 0, len(points), 1, cut), cut
-
-
-def placed(line):
-    return np.column_stack([line, np.zeros((len(line), 2))])
 
 
 @given(mass=MASSES)
@@ -87,97 +70,28 @@ def test_hull_is_the_tightest_convex_bound(curve, sign):
     assert (np.diff(np.diff(sign * curve[corners]) / np.diff(corners)) > 0).all()
 
 
-@given(data=st.data(), n=st.integers(1, 25))
-def test_best_halves_equal_two_means(data, n):
-    axes = data.draw(st.integers(1, 3))
-    points = np.zeros((n, 3))
-    points[:, :axes] = data.draw(arrays(np.float64, (n, axes), elements=st.integers(-20, 20).map(float)))
-    weights = data.draw(arrays(np.float64, n, elements=st.sampled_from([0.5, 1.0, 3.0])))
-    found = [reference.two_means(points, weights, axis) for axis in range(3)]
-    gains = [cut.gain for cut in found if cut is not None]
-    # Points half way between the means go either way by rounding.
-    assume(all(cut is None or cut.lead > 1e-9 for cut in found))
-    gain, cut = halves_of(points, weights)
-    assert gain == pytest.approx(max(gains, default=0), abs=1e-9)
-    if gains:
-        candidates = [cut.means for cut in found if cut is not None and cut.gain > max(gains) - 1e-9]
-        assert any(np.allclose(cut, means) for means in candidates)
-
-
-@given(value=st.sampled_from([0.0, 0.1, -1e9, 1e-200]), n=st.integers(1, 9))
-def test_best_halves_of_equal_points_gain_nothing(value, n):
-    gain, cut = halves_of(np.full((n, 3), value), np.full(n, 0.7))
-    assert not gain > 0
-    assert np.isnan(cut).all()
-
-
-def test_best_halves_divide_two_groups():
-    rng = np.random.default_rng(0)
-    points = np.concatenate([rng.normal(-3, 1, (50, 3)), rng.normal(3, 1, (70, 3))])
-    gain, cut = halves_of(points, np.ones(120))
-    assert cut == pytest.approx(np.array([points[:50].mean(axis=0), points[50:].mean(axis=0)]))
-    assert gain == pytest.approx(50 * 70 / 120 * ((cut[1] - cut[0]) ** 2).sum())
-
-
-@given(
-    data=st.data(),
-    line=arrays(np.float64, 3, elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
-    n=st.integers(1, 30),
-)
-def test_dip_along_a_line_is_that_of_its_histogram(data, line, n):
-    place = data.draw(arrays(np.float64, (n, 3), elements=st.integers(-8, 8).map(float)))
-    weights = data.draw(arrays(np.float64, n, elements=st.sampled_from([0.5, 1.0, 2.0])))
-    counts = np.full(16, np.nan)
-    found = dip_along(place, weights, 0, n, 1, 0, line, 0.0, counts, np.empty(17))
-    along = place @ line
-    if np.ptp(along) == 0:
-        assert found == 0
-        assert not counts.any()
-        return
-    bins = np.minimum(((along - along.min()) * (16 / np.ptp(along))).astype(int), 15)
-    assert np.array_equal(counts, np.bincount(bins, weights, 16))
-    assert found == pytest.approx(np.sqrt(weights.sum()) * dip(counts), abs=1e-12)
-
-
-def test_steepest_line_parts_the_modes():
-    rng = np.random.default_rng(0)
-    part = rng.normal(size=(rows(200, 150), 3))
-    part[::2, 1] += 9
-    lines = np.concatenate([np.eye(3), [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert steepest(part, np.ones(len(part)), 0, len(part), 1, lines) == 1
-    assert steepest(part, np.ones(len(part)), 0, len(part), 1, lines[[4, 2]]) == 1
-    assert steepest(np.zeros((3, 3)), np.ones(3), 0, 3, 1, lines) == 0
-
-
-def test_dips_along_features_are_those_of_each_column():
-    rng = np.random.default_rng(2)
-    n = rows(300, 150)
-    table, weights = rng.normal(size=(n, 4)), np.ones(n)
-    table[:, 2] += 6 * (rng.uniform(size=n) < 0.5)
-    dips, counts = np.full(4, np.nan), np.full((4, 512), np.nan)
-    dips_along_features(table, weights, n // 3, n, dips, counts)
-    for f in range(4):
-        own = np.empty(512)
-        alone = dip_along(table[n // 3 :], weights[n // 3 :], 0, n - n // 3, 1, f, np.empty(0), 0.0, own, np.empty(513))
-        assert dips[f] == pytest.approx(alone)
-        assert np.array_equal(counts[f], own)
-    assert dips.argmax() == 2
-
-
-def test_every_so_many_points_are_looked_at_as_if_alone():
-    rng = np.random.default_rng(3)
-    place, weights = rng.normal(size=(40, 3)), rng.integers(1, 4, 40).astype(float)
-    some = slice(5, 33, 4)
-    lines = rng.normal(size=(5, 3))
-    cut, alone = np.empty((2, 2, 3))
-    assert best_halves(place, weights, 5, 33, 4, cut) == best_halves(place[some], weights[some], 0, 7, 1, alone)
-    assert np.array_equal(cut, alone)
-    assert steepest(place, weights, 5, 33, 4, lines) == steepest(place[some], weights[some], 0, 7, 1, lines)
-
-
 @given(mass=MASSES, share=st.floats(0, 2))
 def test_dip_that_is_below_the_least_stays_below_it(mass, share):
     exact = dip(mass)
     least = share * exact
     found = dip_of_curve(curve_of(mass), least)
     assert found == exact if exact > least else found <= least
+
+
+@given(data=st.data(), n_clusters=st.integers(1, 3), n_lines=st.integers(1, 4), least=st.sampled_from([0.0, 0.4]), largest=st.integers(0, 1))
+def test_dips_of_lines_are_scaled_by_their_mass(data, n_clusters, n_lines, least, largest):
+    masses = st.integers(0, 5).map(float)
+    counts = data.draw(arrays(np.float64, (n_clusters, n_lines, 7), elements=masses))
+    n_each = np.array(data.draw(st.lists(st.integers(0, n_lines), min_size=n_clusters, max_size=n_clusters)))
+    found = np.full((n_clusters, n_lines), np.nan)
+    first = n_clusters // 2
+    find_dips(counts, n_each, least, largest, first, n_clusters, found)
+    assert np.isnan(found[:first]).all()
+    for j in range(first, n_clusters):
+        exact = [np.sqrt(mass.sum()) * dip(mass) if mass.any() else 0.0 for mass in counts[j, : n_each[j]]]
+        assert np.isnan(found[j, n_each[j] :]).all()
+        for own, true in zip(found[j], exact, strict=False):
+            wanted = max(least, largest * max(exact))
+            if true > wanted - 1e-12 * (wanted > least):
+                assert own == pytest.approx(true, abs=1e-12)
+            assert own <= max(true, wanted) + 1e-12

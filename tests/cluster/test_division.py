@@ -9,7 +9,7 @@ from tests.strategies import tables
 
 from kmad import _threads
 from kmad._threads import Threads
-from kmad.cluster._dip import dip_along
+from kmad.cluster._dip import find_dips
 from kmad.cluster._division import (
     DIRECTIONS,
     MIN_ROWS,
@@ -21,6 +21,7 @@ from kmad.cluster._division import (
     halve,
     sample_clusters,
 )
+from kmad.cluster._lines import count_features
 from kmad.cluster._ties import find_ties
 from kmad.cluster._valley import deepest_valleys
 
@@ -156,10 +157,9 @@ def test_critical_dip_rises_as_chance_is_given_less_room():
 def test_critical_dip_is_seldom_reached_by_even_rows():
     rng = np.random.default_rng(0)
     samples, n = rows(1000, 30), rows(400, 100)
-    weights, line, counts, curve = np.ones(n), np.empty(0), np.empty(512), np.empty(513)
-    dips = np.array(
-        [dip_along(rng.uniform(size=(n, 1)), weights, 0, n, 1, 0, line, 0.0, counts, curve) for _ in range(samples)]
-    )
+    counts, dips = np.empty((1, samples, 512)), np.empty((1, samples))
+    count_features(rng.uniform(size=(n, samples)), np.ones(n), 0, n, counts[0])
+    find_dips(counts, np.array([samples]), 0.0, 0, 0, 1, dips)
     for significance in (0.2, 0.05, 0.01):
         assert (dips > dip_critical(significance)).mean() <= significance + 3 * np.sqrt(significance / samples)
     assert dips.max() > 0.7 * dip_critical(0.05)

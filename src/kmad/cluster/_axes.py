@@ -50,7 +50,7 @@ def leading_axes(covariance: Floats) -> Floats:
 
 def project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Floats:
     """Coordinates (n, q) of the rows, less the mean, along the columns of `axes`."""
-    place = np.empty((len(X), axes.shape[1]))
+    place, axes = np.empty((len(X), axes.shape[1])), np.ascontiguousarray(axes)
     threads.map(lambda start, stop: project_rows(X, mean, axes, start, stop, place), row_chunks(len(X)))
     return frozen(place)
 

@@ -4,20 +4,24 @@ A cell that lies wholly nearer to one centre moves with its stored mass and sums
 one by one. Coordinates are padded to three, so every kernel is compiled once.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad._threads import Threads, row_chunks
+from kmad._threads import MAX_CHUNKS, Threads, row_chunks
 from kmad.cluster._grid import Floats, Grid, Rows
-from kmad.cluster._lloyd import Partition, by_falling_mass
+from kmad.cluster._lloyd import Partition, added, by_falling_mass
 
 # Cells along the side of a block, by number of axes with more than one cell.
-BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 8}
-# Rows are fetched for cells that would be on a border if they were this many times as wide, to last some iterations.
-REACH = 3.0
+BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 6}
+# Rows are fetched for cells that would be on a border if they were this many times as wide, to last some iterations;
+# for cells twice as wide each time that they did not last.
+REACH = 1.5
+# Comparisons of a cell with a centre that are worth a thread, most of which are saved.
+CHUNK_COMPARISONS = 1 << 19
 # Of the squares about the first row, a smaller part than this is left by sums that may be wrong in their last digits.
 LEAST_LEFT = 1e-3
 
@@ -36,12 +40,14 @@ class Cells(NamedTuple):
 
 
 class Border(NamedTuple):
-    """The rows of cells near a border between clusters."""
+    """The rows of cells near a border between clusters, cell by cell."""
 
     fetched: NDArray[np.bool_]  # (c,) the cells whose rows are here
+    start: NDArray[np.int64]  # (c + 1,) the first row of each
     rows: Floats  # (m, 3)
     weights: Floats  # (m,) or (0,)
-    home: NDArray[np.int32]  # (m,) cell of each, as an index into Cells
+    number: NDArray[np.int32]  # (m,) which row of all each is
+    label: NDArray[np.int32]  # (m,) the nearest centre
 
 
 def padded(points: NDArray[Any]) -> Floats:
@@ -89,19 +95,33 @@ def settle_on_cells(
     cells = occupied(grid)
     origin, q = padded(grid.frame.origin[None])[0], X.shape[1]
     seed = np.arange(len(centers))
-    label = np.empty(len(cells.flat), np.int32)
+    label, pair = np.empty(len(cells.flat), np.int32), np.empty((len(cells.flat), 2), np.int32)
     near = np.empty(len(cells.flat), np.bool_)
     border: Border | None = None
+    far = REACH
+
+    blocks = _block_chunks(cells, len(centers))
+
+    def assign(place: Floats, reach: float) -> Floats:
+        def chunk(first: int, last: int) -> Floats:
+            table = np.zeros((len(place), 4))
+            assign_cells(*cells[1:], place, reach, first, last, label, pair, near, table)
+            return table
+
+        return added(threads.map(chunk, blocks))
 
     def add_up(place: Floats, *, whole: bool) -> Floats:
         """Mass and sums (k, 4) of the cells, or of the rows, that are nearest to each centre."""
-        nonlocal border
-        table = np.zeros((len(place), 4))
-        assign_cells(*cells[1:], place, REACH, whole, label, near, table)
-        if not whole:
-            if border is None or np.any((label < 0) & ~border.fetched):
-                border = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads)
-            assign_border(border.rows, border.weights, border.home, label, place + origin, origin, table)
+        nonlocal border, far
+        if whole:
+            return assign(place, 0.0)
+        table = assign(place, far if border is None else 1.0)
+        if border is not None and np.any((label < 0) & ~border.fetched):
+            border, far = None, 2 * far
+            table = assign(place, far)
+        if border is None:
+            border = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads)
+        assign_border(*border[1:4], label, pair, place + origin, origin, border.label, table)
         return table
 
     place = padded(centers) - origin
@@ -132,10 +152,22 @@ def settle_on_cells(
         place, seed = place[order], seed[order]
         mass = add_up(place, whole=False)[:, 0]
     final = (place + origin)[:, :q]
-    _label(X, cell, cells, label, final, grid.frame.n_cells, threads)
+    of_cell = np.empty(grid.frame.n_cells, np.int32)
+    of_cell[cells.flat] = label
+    threads.map(lambda start, stop: label_rows(of_cell, start, stop, cell), row_chunks(len(X)))
+    if border is not None:
+        cell[border.number] = border.label
     at_means = converged and np.array_equal(means, place)
     inertia = _inertia(final, mass, X[0], squares) if at_means else None
     return Partition(cell, final, mass, seed, n_iter, converged, inertia)
+
+
+def _block_chunks(cells: Cells, n_clusters: int) -> list[tuple[int, int]]:
+    """Ranges of blocks that are worth a thread."""
+    n_blocks = len(cells.block_start) - 1
+    n_chunks = min(MAX_CHUNKS, n_blocks, max(1, len(cells.flat) * n_clusters // CHUNK_COMPARISONS))
+    edges = np.searchsorted(cells.block_start, np.linspace(0, len(cells.flat), n_chunks + 1)).tolist()
+    return list(pairwise(edges))
 
 
 def _inertia(centers: Floats, mass: Floats, first: Rows, squares: float) -> float | None:
@@ -160,23 +192,13 @@ def _fetch(
         rows = np.empty(stop - start, np.int32)
         return rows[: fetch_rows(cell, number, start, stop, rows)]
 
-    rows = np.concatenate(threads.map(chunk, row_chunks(len(X))))
-    return Border(near.copy(), padded(X[rows]), frozen(weights[rows]) if len(weights) else weights, number[cell[rows]])
-
-
-def _label(
-    X: Rows,
-    cell: NDArray[np.int32],
-    cells: Cells,
-    label: NDArray[np.int32],
-    centers: Floats,
-    n_cells: int,
-    threads: Threads,
-) -> None:
-    """Overwrite the cell of every row with its label."""
-    of_cell = np.empty(n_cells, np.int32)
-    of_cell[cells.flat] = label
-    threads.map(lambda start, stop: label_rows(X, of_cell, centers, start, stop, cell), row_chunks(len(X)))
+    some = np.concatenate(threads.map(chunk, row_chunks(len(X))))
+    start, ordered = np.empty(len(near) + 1, np.int64), np.empty(len(some), np.int32)
+    order_rows(some, cell, number, start, ordered)
+    rows = np.zeros((len(some), 3))
+    threads.map(lambda first, last: gather_rows(X, ordered, first, last, rows), row_chunks(len(some)))
+    mass = frozen(weights[ordered]) if len(weights) else weights
+    return Border(near.copy(), start, rows, mass, ordered, np.empty(len(some), np.int32))
 
 
 @kernel
@@ -221,13 +243,17 @@ def assign_cells(
     block_middle,  # (b, 3) IN
     block_width,  # (3,) IN
     centers,  # (k, 3) IN
-    reach,
-    whole,
-    label,  # (c,) OUT: nearest centre, or minus one less it where another centre may be nearer to a part of the cell
+    reach,  # 0, or 1 and more
+    first,
+    last,
+    label,  # (c,) OUT: nearest centre, or -1 where several may each be nearest to a part of the cell
+    pair,  # (c, 2) OUT: these, in rising order, or -1 where they are more than two
     near,  # (c,) OUT: whether it would be such a cell if it were `reach` times as wide
-    table,  # (k, 4) INOUT: mass and sums of the cells that move as a whole
+    table,  # (k, 4) INOUT: mass and sums of the cells that belong to one centre
 ):
-    """Assign every cell to its nearest centre, and add up those that belong to one centre, or all if `whole`.
+    """Assign the cells of the blocks from first to last to the nearest centre, and add up those that belong to one.
+
+    With a reach of 0 all of them do.
 
     The difference of two squared distances is linear, so over a box it strays from its value in the middle by no more
     than the box's width times the step between the centres.
@@ -236,7 +262,9 @@ def assign_cells(
     candidate = np.empty(k, np.int64)
     distance = np.empty(k)
     w0, w1, w2 = width[0], width[1], width[2]
-    for b in range(len(block_start) - 1):
+    # A block and as much around it as is looked at beyond its cells.
+    b0, b1, b2 = block_width[0] + reach * w0, block_width[1] + reach * w1, block_width[2] + reach * w2
+    for b in range(first, last):
         m0, m1, m2 = block_middle[b, 0], block_middle[b, 1], block_middle[b, 2]
         nearest = 0
         for j in range(k):
@@ -246,16 +274,18 @@ def assign_cells(
         n_candidates = 0
         for j in range(k):
             stray = (
-                abs(centers[j, 0] - centers[nearest, 0]) * block_width[0]
-                + abs(centers[j, 1] - centers[nearest, 1]) * block_width[1]
-                + abs(centers[j, 2] - centers[nearest, 2]) * block_width[2]
+                abs(centers[j, 0] - centers[nearest, 0]) * b0
+                + abs(centers[j, 1] - centers[nearest, 1]) * b1
+                + abs(centers[j, 2] - centers[nearest, 2]) * b2
             )
-            if distance[j] - distance[nearest] <= (reach + 1.0) * stray:
+            if distance[j] - distance[nearest] <= stray:
                 candidate[n_candidates] = j
                 n_candidates += 1
         for c in range(block_start[b], block_start[b + 1]):
             m0, m1, m2 = middle[c, 0], middle[c, 1], middle[c, 2]
             own = candidate[0]
+            near[c] = False
+            rivals, rival = 0, own
             if n_candidates > 1:
                 least = np.inf
                 for a in range(n_candidates):
@@ -264,26 +294,24 @@ def assign_cells(
                     if distance[a] < least:
                         least = distance[a]
                         own = j
-                margin = np.inf
-                for a in range(n_candidates):
+                for a in range(n_candidates if reach > 0.0 else 0):
                     j = candidate[a]
-                    if j != own:
-                        stray = (
-                            abs(centers[j, 0] - centers[own, 0]) * w0
-                            + abs(centers[j, 1] - centers[own, 1]) * w1
-                            + abs(centers[j, 2] - centers[own, 2]) * w2
-                        )
-                        # Centres on one point: all rows are the first one's, and so is the cell.
-                        if stray > 0.0:
-                            margin = min(margin, (distance[a] - least) / stray)
-                near[c] = margin <= reach
-                # The slack is far above the rounding of a distance.
-                mixed = margin <= 1.0 + 1e-7
-            else:
-                near[c] = False
-                mixed = False
-            label[c] = -1 - own if mixed else own
-            if whole or not mixed:
+                    stray = (
+                        abs(centers[j, 0] - centers[own, 0]) * w0
+                        + abs(centers[j, 1] - centers[own, 1]) * w1
+                        + abs(centers[j, 2] - centers[own, 2]) * w2
+                    )
+                    # Centres on one point: all rows are the first one's, and so is the cell.
+                    if stray > 0.0 and distance[a] - least <= reach * stray:
+                        near[c] = True
+                        # The slack is far above the rounding of a distance.
+                        if distance[a] - least <= (1.0 + 1e-7) * stray:
+                            rivals += 1
+                            rival = j
+            label[c] = -1 if rivals else own
+            pair[c, 0] = min(own, rival) if rivals == 1 else -1
+            pair[c, 1] = max(own, rival) if rivals == 1 else -1
+            if not rivals:
                 table[own, 0] += mass[c]
                 table[own, 1] += sums[c, 0]
                 table[own, 2] += sums[c, 1]
@@ -292,30 +320,43 @@ def assign_cells(
 
 @kernel
 def assign_border(
+    start,  # (c + 1,) IN: first row of each cell
     rows,  # (m, 3) IN
     weights,  # (m,) or (0,) IN
-    home,  # (m,) IN: cell of each row
-    label,  # (c,) IN
+    label,  # (c,) IN: -1 for a cell that several centres share
+    pair,  # (c, 2) IN: these, or -1 where they are more than two
     centers,  # (k, 3) IN
     origin,  # (3,) IN
+    label_of_row,  # (m,) OUT
     table,  # (k, 4) INOUT
 ):
-    """Add the rows of mixed cells to the centre nearest to each."""
+    """Label the rows of the cells, and add those of shared cells to the centre nearest to each."""
     weighted = weights.shape[0] > 0
-    for r in range(len(rows)):
-        if label[home[r]] >= 0:
-            continue
-        x0, x1, x2 = rows[r, 0], rows[r, 1], rows[r, 2]
-        own, least = 0, np.inf
-        for j in range(len(centers)):
-            s = (x0 - centers[j, 0]) ** 2 + (x1 - centers[j, 1]) ** 2 + (x2 - centers[j, 2]) ** 2
-            if s < least:
-                own, least = j, s
-        w = weights[r] if weighted else 1.0
-        table[own, 0] += w
-        table[own, 1] += w * (x0 - origin[0])
-        table[own, 2] += w * (x1 - origin[1])
-        table[own, 3] += w * (x2 - origin[2])
+    for c in range(len(label)):
+        first, second = pair[c, 0], pair[c, 1]
+        for r in range(start[c], start[c + 1]):
+            if label[c] >= 0:
+                label_of_row[r] = label[c]
+                continue
+            x0, x1, x2 = rows[r, 0], rows[r, 1], rows[r, 2]
+            own = first
+            if first >= 0:
+                s = (x0 - centers[first, 0]) ** 2 + (x1 - centers[first, 1]) ** 2 + (x2 - centers[first, 2]) ** 2
+                t = (x0 - centers[second, 0]) ** 2 + (x1 - centers[second, 1]) ** 2 + (x2 - centers[second, 2]) ** 2
+                # No branch: which centre is nearer cannot be predicted.
+                own = second if t < s else first
+            else:
+                least = np.inf
+                for j in range(len(centers)):
+                    s = (x0 - centers[j, 0]) ** 2 + (x1 - centers[j, 1]) ** 2 + (x2 - centers[j, 2]) ** 2
+                    if s < least:
+                        own, least = j, s
+            label_of_row[r] = own
+            w = weights[r] if weighted else 1.0
+            table[own, 0] += w
+            table[own, 1] += w * (x0 - origin[0])
+            table[own, 2] += w * (x1 - origin[1])
+            table[own, 3] += w * (x2 - origin[2])
 
 
 @kernel
@@ -336,26 +377,49 @@ def fetch_rows(
 
 
 @kernel
-def label_rows(
+def order_rows(
+    rows,  # (m,) IN
+    cell,  # (n,) IN
+    number,  # (cells,) IN: of each of c cells
+    start,  # (c + 1,) OUT: first row of each cell
+    ordered,  # (m,) OUT
+):
+    """Order rows by the number of their cell; those of one cell stay in order."""
+    n_cells = len(start) - 1
+    for c in range(n_cells + 1):
+        start[c] = 0
+    for i in rows:
+        start[number[cell[i]]] += 1
+    # From how many there are to where they end; writing backwards, that becomes where they start.
+    for c in range(1, n_cells + 1):
+        start[c] += start[c - 1]
+    for r in range(len(rows) - 1, -1, -1):
+        c = number[cell[rows[r]]]
+        start[c] -= 1
+        ordered[start[c]] = rows[r]
+
+
+@kernel
+def gather_rows(
     X,  # (n, q <= 3) IN
-    of_cell,  # (cells,) IN: label of each cell, below zero where its rows differ
-    centers,  # (k, q) IN
+    ordered,  # (m,) IN: which rows are wanted
+    first,
+    last,
+    rows,  # (m, 3) OUT: the first q columns
+):
+    """Copy the wanted rows from first to last."""
+    for r in range(first, last):
+        for f in range(X.shape[1]):
+            rows[r, f] = X[ordered[r], f]
+
+
+@kernel
+def label_rows(
+    of_cell,  # (cells,) IN: label of each cell
     start,
     stop,
     cell,  # (n,) INOUT: cell in, label out
 ):
-    """Turn the cell of rows start to stop into their label."""
-    q = X.shape[1]
+    """Turn the cell of rows start to stop into its label."""
     for i in range(start, stop):
-        own = of_cell[cell[i]]
-        if own < 0:
-            least = np.inf
-            for j in range(len(centers)):
-                s = (X[i, 0] - centers[j, 0]) ** 2
-                if q > 1:
-                    s += (X[i, 1] - centers[j, 1]) ** 2
-                if q > 2:
-                    s += (X[i, 2] - centers[j, 2]) ** 2
-                if s < least:
-                    own, least = j, s
-        cell[i] = own
+        cell[i] = of_cell[cell[i]]

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from kmad._jit import frozen, kernel
 from kmad._threads import MAX_CHUNKS, Threads, row_chunks
 from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
-from kmad.cluster._dip import N_BINS, best_halves, center_each, dips_along_features, halve_each, look_each
+from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
+from kmad.cluster._lines import center_each, count_each, count_features, halve_each, scatter_each
 from kmad.cluster._ties import Ties, dither
 from kmad.cluster._valley import deepest_valleys
+from kmad.cluster._weights import GOLDEN
 
 # Rows of a cluster that are looked at, evenly over them: their dip is known to a hundredth.
 SAMPLE_ROWS = 1 << 12
@@ -19,16 +21,19 @@ SAMPLE_ROWS = 1 << 12
 SPARE = 1.05
 # Rows of these by which a line is chosen.
 LINE_ROWS = 1 << 10
+# Bins of a line, and of one that is one of many.
+N_BINS = 1 << 9
+WIDE_BINS = 1 << 6
 # Tail of the dip D of n uniform rows, the hardest of all distributions with one mode, for 100 rows and more:
 # log P(sqrt(n) D > t) = DIP_OFFSET - DIP_SLOPE t^2. `python -m benchmarks.calibrate` fits them.
 DIP_OFFSET, DIP_SLOPE = 1.35, 16.4
 # Directions on one, two and three axes, evenly over half a circle and, along a spiral, over half a sphere.
 CIRCLE, SPHERE = np.pi * np.arange(16) / 16, (np.arange(32) + 0.5) / 32
-GOLDEN = np.pi * (1 + np.sqrt(5)) * (np.arange(32) + 0.5)
+SPIRAL = np.pi * (1 + np.sqrt(5)) * (np.arange(32) + 0.5)
 DIRECTIONS = {
     1: np.ones((1, 1)),
     2: np.column_stack([np.cos(CIRCLE), np.sin(CIRCLE)]),
-    3: np.column_stack([np.sqrt(1 - SPHERE**2) * np.cos(GOLDEN), np.sqrt(1 - SPHERE**2) * np.sin(GOLDEN), SPHERE]),
+    3: np.column_stack([np.sqrt(1 - SPHERE**2) * np.cos(SPIRAL), np.sqrt(1 - SPHERE**2) * np.sin(SPIRAL), SPHERE]),
 }
 # Along an axis so many times narrower than the widest a cut would lower the inertia by less than a sixteenth, and where
 # rows lie on a curved sheet, its folds would pass for modes: it is no direction to look in.
@@ -39,8 +44,6 @@ VALLEY_SHARE = 0.01
 LINES_AT_ONCE = 1 << 8
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
-# An odd number whose multiples look random in their upper bits (the golden ratio's, D. E. Knuth, 6.4).
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Sample(NamedTuple):
@@ -121,15 +124,16 @@ def sample_clusters(
 
 def halve(rows: Floats, weights: Floats) -> Division | None:
     """Two-means of the rows along their principal axes; None where all rows are equal."""
-    place = _place(rows, weights)
-    cut = np.empty((2, 3))
-    if not best_halves(place, weights, 0, len(place), 1, cut) > 0:
+    place, cuts, gains = _place(rows, weights), np.empty((1, 2, 3)), np.empty(1)
+    halve_each(place, weights, np.array([0, len(rows)]), len(rows), 0, 1, cuts, gains)
+    if not gains[0] > 0:
         return None
-    return _cut(rows, weights, ((place - cut.mean(axis=0)) @ (cut[1] - cut[0]) > 0))
+    below, above = cuts[0]
+    return _cut(rows, weights, (above - below) @ (place - (below[:, None] + above[:, None]) / 2) > 0)
 
 
 def _place(rows: Floats, weights: Floats) -> Floats:
-    """Where the rows lie in three coordinates: the features, or the principal axes of more than three.
+    """Where the rows lie in three coordinates (3, m): the features, or the principal axes of more than three.
 
     Beyond the third axis lies what the two means of a small cluster would take for a direction.
     """
@@ -138,8 +142,8 @@ def _place(rows: Floats, weights: Floats) -> Floats:
         with Threads(1) as thread:
             axes = leading_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))
             offset = project(offset, np.zeros(rows.shape[1]), axes, thread)
-    place = np.zeros((len(rows), 3))
-    place[:, : offset.shape[1]] = offset
+    place = np.zeros((3, len(rows)))
+    place[: offset.shape[1]] = offset.T
     return place
 
 
@@ -174,12 +178,14 @@ def divide_clusters(
     three features every feature is a line as well, and the significance is shared between these and those.
     """
     n_clusters, d = len(sample.starts) - 1, sample.rows.shape[1]
-    smooth, place = sample.rows, np.empty((len(sample.rows), 3))
+    # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
+    each = significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
+    smooth, place = sample.rows, np.zeros((3, len(sample.rows)))
     tied = any(column is not None for column in ties)
     if tied:
         smooth = smooth.copy()
     full = np.flatnonzero(np.diff(sample.starts) >= MIN_ROWS).tolist()
-    lines, scatter = np.zeros((n_clusters, 2, 3)), np.zeros((n_clusters, 3, 3))
+    scatter, cuts = np.zeros((n_clusters, 3, 3)), np.zeros((n_clusters, 2, 3))
     dips, counts = np.zeros((n_clusters, 2)), np.zeros((n_clusters, 2, N_BINS))
 
     def place_rows(first: int, last: int) -> None:
@@ -190,37 +196,43 @@ def divide_clusters(
             if tied:
                 smooth[inside] = dither(sample.rows[inside], ties)
             if d > N_AXES:
-                place[inside] = _place(smooth[inside], sample.weights[inside])
+                place[:, inside] = _place(smooth[inside], sample.weights[inside])
         if d <= N_AXES:
             center_each(smooth, sample.weights, sample.starts, first, last, place)
-        halve_each(place, sample.weights, sample.starts, MIN_ROWS, LINE_ROWS, first, last, lines, scatter)
+        scatter_each(place, sample.weights, sample.starts, first, last, scatter)
 
     def try_lines(first: int, last: int) -> None:
-        look_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, lines, dips, counts)
+        part = slice(first, last)
+        halve_each(place, sample.weights, sample.starts, LINE_ROWS, first, last, cuts, np.empty(n_clusters))
+        wide, tried = np.empty((n_clusters, many.shape[1], WIDE_BINS)), np.zeros(many.shape[:2])
+        count_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, wide)
+        find_dips(wide, n_many, 0.0, 1, first, last, tried)
+        lines[part, 0] = cuts[part, 1] - cuts[part, 0]
+        lines[part, 1] = many[np.arange(first, last), tried[part].argmax(axis=1)]
+        count_each(place, sample.weights, sample.starts, SAMPLE_ROWS, lines, two, first, last, counts)
+        find_dips(counts, two, _dip_critical_of_line(each), 0, first, last, dips)
 
-    at_once = max(1, n_clusters // MAX_CHUNKS)
+    at_once = -(-n_clusters // MAX_CHUNKS)
     parts = [(first, min(first + at_once, n_clusters)) for first in range(0, n_clusters, at_once)]
     threads.map(place_rows, parts)
+    scatter[np.diff(sample.starts) < MIN_ROWS] = 0.0
     many, n_many = _directions(scatter)
+    lines, two = np.zeros((n_clusters, 2, 3)), np.where(n_many > 0, 2, 0)
     threads.map(try_lines, parts)
-    # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
-    of_lines = _modes(
-        dips.ravel(), counts.reshape(-1, N_BINS), significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
-    )
+    of_lines = _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
     found: dict[int, Finding] = {}
     for j in full:
         inside = slice(sample.starts[j], sample.starts[j + 1])
         modes = of_lines.take(slice(2 * j, 2 * j + 2))
         m = int(np.argmax(modes.margin))
-        points, line = place, lines[j, m]
+        along = lines[j, m] @ place[:, inside]
         if d > N_AXES:
             f = int(np.argmax(of_features[j].margin))
             if of_features[j].margin[f] > modes.margin[m]:
-                modes, m, points, line = of_features[j], f, smooth, np.eye(d)[f]
+                modes, m, along = of_features[j], f, smooth[inside, f]
         if modes.margin[m] <= 0:
             continue
-        along = points[inside] @ line
         division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
         finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
         found |= {} if division is None else {j: Finding(division, *finding)}
@@ -249,13 +261,14 @@ def _along_features(
 ) -> dict[int, Modes]:
     """What every feature shows of each of these clusters."""
     d = rows.shape[1]
-    at_once = max(1, LINES_AT_ONCE // d)
+    at_once, each = max(1, LINES_AT_ONCE // d), significance / d
 
     def ask(first: int, last: int) -> Modes:
         dips, counts = np.empty((last - first, d)), np.empty((last - first, d, N_BINS))
         for i, j in enumerate(clusters[first:last]):
-            dips_along_features(rows, sample.weights, sample.starts[j], sample.starts[j + 1], dips[i], counts[i])
-        return _modes(dips.ravel(), counts.reshape(-1, N_BINS), significance / d)
+            count_features(rows, sample.weights, sample.starts[j], sample.starts[j + 1], counts[i])
+        find_dips(counts, np.full(len(counts), d), _dip_critical_of_line(each), 0, 0, len(counts), dips)
+        return _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
 
     parts = [(first, min(first + at_once, len(clusters))) for first in range(0, len(clusters), at_once)]
     of_cluster = {}
@@ -265,9 +278,13 @@ def _along_features(
     return of_cluster
 
 
+def _dip_critical_of_line(significance: float) -> float:
+    return dip_critical((1 - VALLEY_SHARE) * significance)
+
+
 def _modes(dips: Floats, counts: Floats, significance: float) -> Modes:
     """Ask each line twice, by its dip (m,) and by its counts (m, bins)."""
-    critical = np.full(len(dips), dip_critical((1 - VALLEY_SHARE) * significance))
+    critical = np.full(len(dips), _dip_critical_of_line(significance))
     valleys = deepest_valleys(counts, VALLEY_SHARE * significance)
     # Both tests have tails that fall with the square.
     by_dip = DIP_SLOPE * (dips**2 - critical**2)

@@ -191,22 +191,19 @@ def measure_lanes(
     lanes,  # (3, LANES) OUT: least and greatest of every LANES-th value, and the squares less the origin
 ):
     """Measure values LANES apart: the inner loop then carries nothing along and runs in vectors."""
+    low, high, squares = lanes[0], lanes[1], lanes[2]
     for r in range(LANES):
-        lanes[0, r] = np.inf
-        lanes[1, r] = -np.inf
-        lanes[2, r] = 0.0
-    for i in range(start, stop - LANES + 1, LANES):
-        for r in range(LANES):
-            v = flat[i + r]
-            lanes[0, r] = v if v < lanes[0, r] else lanes[0, r]
-            lanes[1, r] = v if v > lanes[1, r] else lanes[1, r]
-            lanes[2, r] += (v - origin[r]) ** 2
-    rest = (stop - start) % LANES
-    for r in range(rest):
-        v = flat[stop - rest + r]
-        lanes[0, r] = min(v, lanes[0, r])
-        lanes[1, r] = max(v, lanes[1, r])
-        lanes[2, r] += (v - origin[r]) ** 2
+        low[r] = np.inf
+        high[r] = -np.inf
+        squares[r] = 0.0
+    for i in range(start, stop, LANES):
+        # A slice: an index that is a sum might be negative, and stops the vectors.
+        values = flat[i : min(i + LANES, stop)]
+        for r in range(len(values)):
+            v = values[r]
+            low[r] = v if v < low[r] else low[r]
+            high[r] = v if v > high[r] else high[r]
+            squares[r] += (v - origin[r]) ** 2
 
 
 @kernel

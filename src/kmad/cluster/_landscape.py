@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kmad._jit import kernel
 
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int32]
 
 # Bandwidths in cells of the grid they are tried on; then the cells are joined two by two.
 SIGMAS = 1.5 * np.exp2(np.arange(2) / 2)
@@ -19,7 +20,7 @@ EMPTY = 0.05
 
 
 class Landscape(NamedTuple):
-    region: NDArray[np.int32]  # (cells,) index of the significant region that a cell climbs to, -1 where there is none
+    region: Labels  # (cells,) index of the significant region that a cell climbs to, -1 where there is none
     peak: NDArray[np.int64]  # (regions,) cell of the highest density
     prominence: Floats  # (regions,) standard deviations above the highest saddle to a higher peak
     threshold: float  # the prominence a region needed
@@ -72,9 +73,44 @@ def survey(mass: Floats, sigma: Floats, threshold_of: Callable[[float], float]) 
     count = effective_counts(mass, sigma)
     resolvable = max(1.0, np.count_nonzero(count >= 0.5) / np.prod(np.sqrt(2 * np.pi) * sigma[sigma > 0]))
     threshold = threshold_of(resolvable)
-    region, peak, prominence = np.empty(count.size, np.int32), np.empty(count.size, np.int64), np.empty(count.size)
-    n_regions = flood(count, EMPTY, row_floor(int(np.count_nonzero(sigma))), threshold, region, peak, prominence)
-    return Landscape(region, peak[:n_regions].copy(), prominence[:n_regions].copy(), threshold, resolvable)
+    region, peak, prominence = flood(count, EMPTY, row_floor(int(np.count_nonzero(sigma))), threshold)
+    return Landscape(region, peak, prominence, threshold, resolvable)
+
+
+def flood(count: Floats, empty: float, floor: float, threshold: float) -> tuple[Labels, NDArray[np.int64], Floats]:
+    """The regions that stand out by the threshold: that of each cell, and the peak and prominence of each region."""
+    # Empty ground all around, so that every cell has all its neighbours.
+    margins = [int(n > 1) for n in count.shape]
+    shape = [n + 2 * margin for n, margin in zip(count.shape, margins, strict=True)]
+    inside = tuple(slice(margin, margin + n) for n, margin in zip(count.shape, margins, strict=True))
+    ground = np.zeros(shape)
+    ground[inside] = count
+    ground = ground.ravel()
+    size = shape[1] * shape[2], shape[2], 1
+    strides = np.array([step for step, margin in zip(size[::-1], margins[::-1], strict=True) if margin], np.int64)
+    # Distances to the neighbours that come after a cell, diagonal ones too.
+    steps = np.zeros(1, np.int64)
+    for step in strides:
+        steps = (steps[:, None] + np.array([-step, 0, step])).ravel()
+    steps = steps[steps > 0]
+    basin, top = np.empty(len(ground), np.int32), np.empty(len(ground), np.int64)
+    n_basins = climb(ground, strides, empty, basin, top)
+    top = top[:n_basins]
+    n_borders = room = len(ground)
+    while True:
+        a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
+        n_borders = find_borders(ground, basin, steps, a, b, saddle)
+        if n_borders <= room:
+            break
+        room = n_borders
+    part_of, left, prominence = np.full(n_basins + 1, -1, np.int32), np.empty(n_basins, np.int32), np.empty(n_basins)
+    n_regions = fall(a, b, saddle, n_borders, ground[top], floor, threshold, part_of, left, prominence)
+    left = left[:n_regions]
+    # Empty ground, of basin -1, is part of the last, which is none.
+    region = np.take(part_of, basin, mode="wrap").reshape(shape)[inside]
+    at = np.unravel_index(top[left], shape)
+    peak = np.ravel_multi_index(tuple(i - margin for i, margin in zip(at, margins, strict=True)), count.shape)
+    return np.ascontiguousarray(region).ravel(), peak, prominence[left]
 
 
 @kernel
@@ -122,8 +158,10 @@ def climb(
     # The highest of a cell and its neighbours, diagonal ones too, axis by axis. Of equal cells the first: a plateau has
     # one peak as far as neighbours reach.
     n = len(ground)
-    height, top = ground.copy(), np.arange(n).astype(np.int32)
-    higher, over = height.copy(), top.copy()
+    height, higher, top, over = np.empty(n), np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
+    for c in range(n):
+        height[c] = higher[c] = ground[c]
+        top[c] = over[c] = c
     for stride in strides:
         m = n - 2 * stride
         # Slices: an index that is a difference might be negative, and stops the vectors.
@@ -204,19 +242,21 @@ def fall(
     height,  # (basins,) IN
     floor,
     threshold,
-    part_of,  # (basins,) OUT: the basin that each has become part of, by its new number, -1 for none
-    left,  # (basins,) OUT: which basins are left
-    prominence,  # (basins,) OUT: of each that fell
+    part_of,  # (basins or more,) OUT: the region that each has become part of, -1 for none
+    left,  # (basins,) OUT: the basin of the peak of each region
+    prominence,  # (basins,) OUT: of each basin
 ):
     """Let every basin of less prominence than the threshold fall to the neighbour across its highest saddle.
 
     No saddle counts as lower than the floor. A basin whose highest saddle leads to a higher peak has its prominence
-    there; the others wait until that neighbour has fallen. Returns how many basins and borders are left.
+    there; the others wait until that neighbour has fallen. What is left are the regions, and their number is returned;
+    to show their prominence they fall as well.
     """
-    n = len(height)
+    n, n_regions, limit = len(height), -1, threshold
     highest, toward, target, number = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    standing = np.empty(n, np.int32)
     for i in range(n):
-        left[i] = i
+        standing[i] = i
         part_of[i] = i
     while True:
         for i in range(n):
@@ -233,28 +273,33 @@ def fall(
                 toward[j] = i
         falling = 0
         for i in range(n):
-            own, over = height[left[i]], toward[i]
+            own, over = height[standing[i]], toward[i]
             target[i] = i
-            higher = over < 0 or height[left[over]] > own or (height[left[over]] == own and over < i)
+            higher = over < 0 or height[standing[over]] > own or (height[standing[over]] == own and over < i)
             rise = 2.0 * np.sqrt(own + 0.375) - 2.0 * np.sqrt(max(highest[i], floor) + 0.375)
-            if higher and rise < threshold:
-                prominence[left[i]] = rise
+            if higher and rise < limit:
+                prominence[standing[i]] = rise
                 target[i] = over
                 falling += 1
+        if falling == 0 and n_regions < 0:
+            for i in range(n):
+                left[i] = standing[i]
+            n_regions, limit = n, np.inf
+            continue
         if falling == 0:
-            return n, n_borders
+            return n_regions
         kept = 0
         for i in range(n):
             number[i] = kept
             if target[i] == i:
-                left[kept] = left[i]
+                standing[kept] = standing[i]
                 kept += 1
         for i in range(n):
             top = i
             while top >= 0 and target[top] != top:
                 top = target[top]
             target[i] = top
-        for p in range(len(part_of)):
+        for p in range(len(height) if n_regions < 0 else 0):
             if part_of[p] >= 0:
                 top = target[part_of[p]]
                 part_of[p] = number[top] if top >= 0 else -1
@@ -267,71 +312,3 @@ def fall(
                 saddle[between] = saddle[m]
                 between += 1
         n, n_borders = kept, between
-
-
-@kernel
-def flood(
-    count,  # (n0, n1, n2) IN
-    empty,
-    floor,
-    threshold,
-    region,  # (cells,) OUT: index of the region of each cell, -1 where there is none
-    peak,  # (cells,) OUT: cell of the peak of each region
-    prominence,  # (cells,) OUT: of each region
-):
-    """Find the regions that stand out by the threshold; returns how many there are."""
-    n0, n1, n2 = count.shape
-    # Empty ground all around, so that every cell has all its neighbours.
-    r0, r1, r2 = int(n0 > 1), int(n1 > 1), int(n2 > 1)
-    width1, width2 = n1 + 2 * r1, n2 + 2 * r2
-    ground = np.zeros((n0 + 2 * r0) * width1 * width2)
-    for i in range(n0):
-        for j in range(n1):
-            first = ((i + r0) * width1 + j + r1) * width2 + r2
-            for k in range(n2):
-                ground[first + k] = count[i, j, k]
-    strides = np.empty(3, np.int64)
-    n_strides = 0
-    for extended, stride in ((r2, 1), (r1, width2), (r0, width1 * width2)):
-        strides[n_strides] = stride
-        n_strides += extended
-    # Distances to the neighbours that come after a cell, diagonal ones too.
-    steps = np.empty(13, np.int64)
-    n_steps = 0
-    for d0 in range(r0 + 1):
-        for d1 in range(-r1, r1 + 1):
-            for d2 in range(-r2, r2 + 1):
-                step = (d0 * width1 + d1) * width2 + d2
-                if step > 0:
-                    steps[n_steps] = step
-                    n_steps += 1
-    basin = np.empty(len(ground), np.int32)
-    top = np.empty(len(ground), np.int64)
-    n_basins = climb(ground, strides[:n_strides], empty, basin, top)
-    height = np.empty(n_basins)
-    for p in range(n_basins):
-        height[p] = ground[top[p]]
-    n_borders = len(ground)
-    while True:
-        room = n_borders
-        a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
-        n_borders = find_borders(ground, basin, steps[:n_steps], a, b, saddle)
-        if n_borders <= room:
-            break
-    part_of, left, rise = np.empty(n_basins, np.int32), np.empty(n_basins, np.int32), np.empty(n_basins)
-    n_regions, n_borders = fall(a, b, saddle, n_borders, height, floor, threshold, part_of, left, rise)
-    of_regions = np.empty(n_regions)
-    for r in range(n_regions):
-        of_regions[r] = height[left[r]]
-        c = top[left[r]]
-        i, j, k = c // (width1 * width2), c // width2 % width1, c % width2
-        peak[r] = ((i - r0) * n1 + j - r1) * n2 + k - r2
-    rest = np.empty(n_regions, np.int32)
-    fall(a, b, saddle, n_borders, of_regions, floor, np.inf, np.empty(n_regions, np.int32), rest, prominence)
-    for i in range(n0):
-        for j in range(n1):
-            first = ((i + r0) * width1 + j + r1) * width2 + r2
-            for k in range(n2):
-                own = basin[first + k]
-                region[(i * n1 + j) * n2 + k] = part_of[own] if own >= 0 else -1
-    return n_regions

@@ -115,12 +115,12 @@ def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, thre
             sum_rows(X, weights, labels, origin, start, stop, table)
         return table
 
-    table = _added(threads.map(chunk, row_chunks(len(X))))
+    table = added(threads.map(chunk, row_chunks(len(X))))
     with np.errstate(invalid="ignore"):
         return table[:, 0].copy(), table[:, 1:] / table[:, :1] + origin
 
 
-def _added(tables: list[Floats]) -> Floats:
+def added(tables: list[Floats]) -> Floats:
     total = tables[0]
     for table in tables[1:]:
         total += table

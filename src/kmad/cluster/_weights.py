@@ -77,10 +77,16 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
 
         chosen = np.concatenate(threads.map(choose, row_chunks(n)))
         X, weights = X[chosen], weights[chosen] if len(weights) else weights
-    if np.diff(np.sort(X[:, feature])).all():
-        return weights if len(weights) else np.ones(len(X))
-    _, at = np.unique(X, axis=0, return_inverse=True)
-    return np.bincount(at.ravel(), weights if len(weights) else None).astype(np.float64)
+    mass = weights if len(weights) else np.ones(len(X))
+    column = X[:, feature]
+    value = np.sort(column)
+    repeated = value[1:][np.diff(value) == 0]
+    if not len(repeated):
+        return mass
+    # Rows whose value of the feature no other has need not be compared.
+    alike = np.isin(column, repeated)
+    _, at = np.unique(X[alike], axis=0, return_inverse=True)
+    return np.concatenate([mass[~alike], np.bincount(at.ravel(), mass[alike])])
 
 
 @kernel
