@@ -78,7 +78,13 @@ def test_dip_that_is_below_the_least_stays_below_it(mass, share):
     assert found == exact if exact > least else found <= least
 
 
-@given(data=st.data(), n_clusters=st.integers(1, 3), n_lines=st.integers(1, 4), least=st.sampled_from([0.0, 0.4]), largest=st.integers(0, 1))
+@given(
+    data=st.data(),
+    n_clusters=st.integers(1, 3),
+    n_lines=st.integers(1, 4),
+    least=st.sampled_from([0.0, 0.4]),
+    largest=st.integers(0, 1),
+)
 def test_dips_of_lines_are_scaled_by_their_mass(data, n_clusters, n_lines, least, largest):
     masses = st.integers(0, 5).map(float)
     counts = data.draw(arrays(np.float64, (n_clusters, n_lines, 7), elements=masses))

@@ -20,6 +20,8 @@ BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 6}
 # Rows are fetched for cells that would be on a border if they were this many times as wide, to last some iterations;
 # for cells twice as wide each time that they did not last.
 REACH = 1.5
+# And this many times to tell that a row of a cell may lie beyond a border: far above the rounding of a distance.
+LEAST_REACH = 1.0 + 1e-7
 # Comparisons of a cell with a centre that are worth a thread, most of which are saved.
 CHUNK_COMPARISONS = 1 << 19
 # Of the squares about the first row, a smaller part than this is left by sums that may be wrong in their last digits.
@@ -99,7 +101,6 @@ def settle_on_cells(
     near = np.empty(len(cells.flat), np.bool_)
     border: Border | None = None
     far = REACH
-
     blocks = _block_chunks(cells, len(centers))
 
     def assign(place: Floats, reach: float) -> Floats:
@@ -115,7 +116,7 @@ def settle_on_cells(
         nonlocal border, far
         if whole:
             return assign(place, 0.0)
-        table = assign(place, far if border is None else 1.0)
+        table = assign(place, far if border is None else LEAST_REACH)
         if border is not None and np.any((label < 0) & ~border.fetched):
             border, far = None, 2 * far
             table = assign(place, far)
@@ -243,7 +244,7 @@ def assign_cells(
     block_middle,  # (b, 3) IN
     block_width,  # (3,) IN
     centers,  # (k, 3) IN
-    reach,  # 0, or 1 and more
+    reach,  # 0, or at least LEAST_REACH
     first,
     last,
     label,  # (c,) OUT: nearest centre, or -1 where several may each be nearest to a part of the cell
@@ -304,8 +305,7 @@ def assign_cells(
                     # Centres on one point: all rows are the first one's, and so is the cell.
                     if stray > 0.0 and distance[a] - least <= reach * stray:
                         near[c] = True
-                        # The slack is far above the rounding of a distance.
-                        if distance[a] - least <= (1.0 + 1e-7) * stray:
+                        if distance[a] - least <= LEAST_REACH * stray:
                             rivals += 1
                             rival = j
             label[c] = -1 if rivals else own

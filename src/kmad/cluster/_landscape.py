@@ -1,12 +1,13 @@
 """The density landscape on a grid at one bandwidth: peaks, the basins that climb to them, and the saddles between."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import kernel
+from kmad._jit import frozen, kernel
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
@@ -48,10 +49,11 @@ def prominence_threshold(n_axes: int, resolvable: float | Floats, significance: 
     return np.asarray(2 * np.sqrt(np.log(np.square(resolvable) / (2 * significance))))
 
 
+@lru_cache(maxsize=64)
 def gaussian_taps(sigma: float) -> Floats:
     """One half of a Gaussian kernel that sums to one, from the middle outwards."""
     taps = np.exp(-0.5 * (np.arange(int(4 * sigma) + 1) / sigma) ** 2)
-    return np.asarray(taps / (2 * taps.sum() - taps[0]))
+    return frozen(np.asarray(taps / (2 * taps.sum() - taps[0])))
 
 
 def effective_counts(mass: Floats, sigma: Floats) -> Floats:

@@ -83,6 +83,9 @@ def halve_each(
         room = max(room, starts[j + 1] - starts[j])
     x0, x1, x2, weight = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     for j in range(first, last):
+        gains[j] = 0.0
+        if starts[j + 1] == starts[j]:
+            continue
         n = 0
         mass, all0, all1, all2 = 0.0, 0.0, 0.0, 0.0
         for i in range(starts[j], starts[j + 1], max(1, -(-(starts[j + 1] - starts[j]) // most))):
@@ -93,7 +96,6 @@ def halve_each(
             all1 += w * x1[n]
             all2 += w * x2[n]
             n += 1
-        gains[j] = 0.0
         for axis in range(3):
             step0, step1, step2 = 1.0 if axis == 0 else 0.0, 1.0 if axis == 1 else 0.0, 1.0 if axis == 2 else 0.0
             middle = (step0 * all0 + step1 * all1 + step2 * all2) / mass

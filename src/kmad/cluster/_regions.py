@@ -150,17 +150,14 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
             break
         frame, mass = coarsen(frame, mass)
 
-    def look(first: int, last: int) -> list[Scale]:
-        scales = []
-        for frame, mass, sigma in wanted[first:last]:
-            lead = 3 - len(sigma)
-            ground = mass.reshape((1,) * lead + frame.shape)
-            scales.append(Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold)))
-        return scales
+    def look(s: int, _: int) -> Scale:
+        frame, mass, sigma = wanted[s]
+        lead = 3 - len(sigma)
+        ground = mass.reshape((1,) * lead + frame.shape)
+        return Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold))
 
-    # The finest grid has nearly all the cells: its two bandwidths are the parts that matter.
-    edges = [*range(min(len(wanted), len(SIGMAS))), len(wanted)]
-    return [scale for scales in lens.threads.map(look, pairwise(edges)) for scale in scales]
+    # The finest grid has most of the cells, and comes first.
+    return lens.threads.map(look, pairwise(range(len(wanted) + 1)))
 
 
 def _roots(scales: list[Scale]) -> list[Node]:
