@@ -13,10 +13,10 @@ from numba.core import event
 
 import kmad
 from kmad import _jit
-from kmad._jit import FUSE, REORDER, frozen, fusing_kernel, kernel, reordering_kernel
+from kmad._jit import FUSE, REORDER, frozen, fusing_kernel, inner_kernel, kernel, reordering_kernel
 
 SOURCES = sorted(Path(kmad.__file__).parent.rglob("*.py"))
-DECORATORS = {"kernel", "fusing_kernel", "reordering_kernel"}
+DECORATORS = {"kernel", "fusing_kernel", "inner_kernel", "reordering_kernel"}
 
 # Prints, for every kernel of the package, its flags, whether it has a cache, and whether it was compiled.
 INSPECT = """
@@ -109,6 +109,14 @@ def test_reordering_kernel_may_reorder_and_fuse_alone(monkeypatch):
     assert njit.flags["fastmath"] == {"reassoc", "contract"} == REORDER
 
 
+def test_inner_kernel_is_for_kernels_alone(monkeypatch):
+    njit = Njit(writable=True)
+    monkeypatch.setattr(numba, "njit", njit)
+    assert inner_kernel(double)(3) == 6
+    assert njit.flags.pop("no_cpython_wrapper") is True
+    assert njit.flags == {"nogil": True, "error_model": "numpy", "cache": _jit.CACHE, "fastmath": False}
+
+
 @pytest.mark.parametrize(("wanted", "writable", "cached"), [(1, 1, True), (1, 0, False), (0, 1, False), (0, 0, False)])
 def test_kernel_is_cached_where_it_can_and_may_be(monkeypatch, wanted, writable, cached):
     njit = Njit(writable=bool(writable))
@@ -143,6 +151,7 @@ def test_kernels_have_the_allowed_flags(inspected):
         options = found["options"]
         fastmath = options.pop("fastmath", False)
         assert fastmath in (False, sorted(FUSE), sorted(REORDER)), name
+        options.pop("no_cpython_wrapper", None)
         assert options == {"nogil": True, "error_model": "numpy", "nopython": True, "boundscheck": None}, name
         assert found["cached"], name
 
@@ -179,6 +188,22 @@ def test_kernels_call_no_kernels_of_other_files():
         for node in kernels_of(tree):
             names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
             assert not names & foreign, f"{path.name}: {node.name}"
+
+
+def test_inner_kernels_are_called_by_kernels_alone():
+    inner = {node.name for path in SOURCES for node in kernels_of(tree_of(path)) if is_inner(node)}
+    assert "intersect" in inner
+    for path in SOURCES:
+        tree = tree_of(path)
+        # A kernel's name stands in the tree where it is defined, which is no use of it.
+        within = {id(name) for node in kernels_of(tree) for name in ast.walk(node)}
+        here = {node.name for node in kernels_of(tree) if is_inner(node)}
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in within}
+        assert not used & here, path.name
+
+
+def is_inner(node):
+    return any(isinstance(name, ast.Name) and name.id == "inner_kernel" for name in node.decorator_list)
 
 
 def test_kernels_have_no_defaults_and_a_docstring():

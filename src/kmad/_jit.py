@@ -31,6 +31,14 @@ def fusing_kernel(function: Callable[P, R]) -> Callable[P, R]:
     return _compile(function, fastmath=set(FUSE))
 
 
+def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Like `kernel`, but called by kernels alone: from Python the call would crash.
+
+    What takes arguments from Python is not compiled, which is a third of the work where they are many.
+    """
+    return _compile(function, fastmath=False, no_cpython_wrapper=True)
+
+
 def reordering_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Like `kernel`, and the compiler may reorder sums: for distance loops over finite numbers."""
     return _compile(function, fastmath=set(REORDER))
@@ -43,9 +51,9 @@ def frozen(array: NDArray[S]) -> NDArray[S]:
     return view
 
 
-def _compile(function: Callable[P, R], *, fastmath: bool | set[str]) -> Callable[P, R]:
+def _compile(function: Callable[P, R], *, fastmath: bool | set[str], **flags: Any) -> Callable[P, R]:
     def jit(*, cache: bool) -> Callable[P, R]:
-        compiled = numba.njit(nogil=True, error_model="numpy", cache=cache, fastmath=fastmath)(function)
+        compiled = numba.njit(nogil=True, error_model="numpy", cache=cache, fastmath=fastmath, **flags)(function)
         return cast("Callable[P, R]", compiled)
 
     if not CACHE:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +18,9 @@ from kmad import Itemsets, apriori, association_rules
 from kmad._threads import Threads
 from kmad.rules import _branches, _database, _memory, _miner, _order, _reports
 from kmad.rules._apriori import least_count, whole_weights
-from kmad.rules._baskets import read_baskets
 from kmad.rules._database import build_database
 from kmad.rules._miner import Miner
+from kmad.rules._readers import read_baskets
 from kmad.rules._reports import Reports
 
 KINDS = ["frequent", "closed", "maximal"]
@@ -169,7 +170,28 @@ def test_chunks_of_rows_and_second_tables_of_pairs_change_nothing(monkeypatch, w
         assert arrays(apriori(baskets, min_support=5, sample_weight=weights, n_jobs=n_jobs)) == usual
 
 
-@pytest.mark.parametrize("n_items", [62, 63])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_columns_and_lists_give_the_same_sets(monkeypatch, kind, weighted):
+    baskets = draw_baskets(rows(1500, 200), 90, 4)
+    X = np.zeros((len(baskets), 90), order="F", dtype=bool)
+    for i, basket in enumerate(baskets):
+        X[i, basket] = True
+    weights = np.arange(len(baskets)) % 3 if weighted else None
+    expected = found(apriori(baskets, min_support=4, kind=kind, sample_weight=weights))
+    sparse = pd.DataFrame({j: pd.arrays.SparseArray(X[:, j], fill_value=False) for j in range(90)})
+    monkeypatch.setattr(_database, "WORD_BITS", 0)
+    monkeypatch.setattr(_database, "CHUNK_ITEMS_EACH", 1)
+    # The chunks of rows of the default, and as many as there may be.
+    for size in (_database.CHUNK_ITEMS, 1):
+        monkeypatch.setattr(_database, "CHUNK_ITEMS", size)
+        for columns in (X, sparse):
+            for n_jobs in (1, 2):
+                given = {"min_support": 4, "kind": kind, "sample_weight": weights, "n_jobs": n_jobs}
+                assert found(apriori(columns, **given)) == expected
+
+
+@pytest.mark.parametrize("n_items", [57, 58, 62, 63])
 def test_words_hold_rows_of_as_many_items_as_they_have_bits(n_items):
     # The lengths of the last rows and sets that words hold, and of the first that they do not.
     baskets = [[i for i in range(n_items) if i != j] for j in (0, 7, n_items - 1)] + [[0, n_items - 1]]
@@ -185,7 +207,7 @@ def test_a_search_ends_where_another_one_has_failed():
     baskets = [["a", "b"], ["a", "b"]]
     read = read_baskets(baskets, None, None, Threads(1))
     counts = np.array([2, 2])
-    database, _ = build_database(read.items, read.offsets, np.empty(0, np.int64), counts, counts, Threads(1))
+    database, _ = build_database(read, np.empty(0, np.int64), counts, counts, Threads(1))
     miner = Miner(database, "frequent", None, None, Reports(0), Threads(1))
     miner._error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -200,6 +222,18 @@ def test_words_grow_where_pairs_of_items_are_counted_row_by_row(monkeypatch):
     usual = arrays(apriori(baskets, min_support=2, n_jobs=1))
     monkeypatch.setattr(_miner, "FEWEST_WORDS", 1)
     assert arrays(apriori(baskets, min_support=2, n_jobs=1)) == usual
+
+
+def test_maximal_sets_of_several_supports_where_pairs_are_counted_row_by_row():
+    # Three items of a group are together too seldom for their own supports, but not for the lowest of all.
+    groups = [[f"{name}{g}" for name in "abc"] for g in range(10)]
+    baskets = [["x"]] + [["rare", *items] for a, b, c in groups for items in (3 * [[a, b], [b, c]] + 2 * [[a, b, c]])]
+    baskets += [[item] for group in groups for item in group for _ in range(90)]
+    supports = defaultdict(lambda: 3, x=1)
+    frequent = found(apriori(baskets, min_support=supports))
+    maximal = {items: n for items, n in frequent.items() if not any(items < more for more in frequent)}
+    assert found(apriori(baskets, min_support=supports, kind="maximal")) == maximal
+    assert maximal[frozenset({"rare", "a0", "b0"})] == 5
 
 
 @pytest.mark.parametrize("kind", KINDS)

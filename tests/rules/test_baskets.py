@@ -9,8 +9,9 @@ from scipy import sparse
 
 from kmad import apriori
 from kmad._threads import Threads
-from kmad.rules import _baskets
-from kmad.rules._baskets import number, read_baskets
+from kmad.rules import _one_hot
+from kmad.rules._baskets import by_basket
+from kmad.rules._readers import number, read_baskets
 
 BASKETS = [["milk", "bread"], ["bread", "tea", "bread"], ["milk"], ["tea", "milk", "bread"]]
 NUMBERS = [[300, 7], [7, -2, 7], [300], [-2, 300, 7]]
@@ -88,6 +89,8 @@ def test_numbers_follow_first_appearance():
         assert numbers.tolist() == [0, 1, 0, 2, 1]
         assert labels.tolist() == [5 * factor, 3 * factor, -9 * factor]
     assert [array.tolist() for array in number(np.empty(0, np.int64))] == [[], []]
+    read = by_basket(read_baskets([[5, 3, 5], [], [9, 3]], None, None, Threads(1)))
+    assert (read.items.tolist(), read.offsets.tolist(), read.labels) == ([0, 1, 0, 2, 1], [0, 3, 3, 5], [5, 3, 9])
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
@@ -134,12 +137,13 @@ def test_arrays_and_sparse_matrices_are_baskets(dtype):
 @pytest.mark.parametrize("shape", [(50, 13), (7, 200), (200, 1), (3, 0), (0, 3)])
 @pytest.mark.parametrize("share", [0.02, 0.7])
 def test_one_hot_arrays_are_read_chunk_by_chunk(monkeypatch, shape, share):
-    monkeypatch.setattr(_baskets, "CHUNK_CELLS", 60)
+    monkeypatch.setattr(_one_hot, "ROW_CELLS", 60)
+    monkeypatch.setattr(_one_hot, "COLUMN_CELLS", 60)
     X = np.random.default_rng(0).random(shape) < share
     expected = [np.flatnonzero(row).tolist() for row in X]
     for one_hot in (X, np.asfortranarray(X), X[::2], pd.DataFrame(X)):
         for n_jobs in (1, 2):
-            read = read_baskets(one_hot, None, None, Threads(n_jobs))
+            read = by_basket(read_baskets(one_hot, None, None, Threads(n_jobs)))
             rows = [part.tolist() for part in np.split(read.items, read.offsets[1:-1])][: read.n_baskets]
             assert rows == (expected[::2] if len(one_hot) < len(X) else expected)
 
@@ -226,6 +230,12 @@ def test_the_table_is_left_as_it_was():
             pd.DataFrame({"a": [1, 2]}),
             {},
         ),
+        (
+            ValueError,
+            "a one-hot table must hold 0 and 1 or booleans; got 3 in row 1, column 'a'. Of quantities give",
+            pl.DataFrame({"a": [1, 3]}),
+            {},
+        ),
         (ValueError, "a one-hot array must hold 0 and 1 or booleans; got 3 in row 0, column 1", np.array([[0, 3]]), {}),
         (TypeError, "a one-hot array must hold 0 and 1 or booleans; got the dtype", np.array([["a"]]), {}),
         (ValueError, "a sparse matrix of baskets must hold 0 and 1; got 2", sparse.csr_matrix([[2, 0]]), {}),
@@ -245,9 +255,32 @@ def test_pandas_columns_of_several_kinds_are_baskets():
     assert len(apriori(pd.DataFrame(index=range(3)), min_support=1)) == 0
 
 
+def test_sparse_columns_are_found_where_pandas_does_not_hand_out_arrays():
+    class Table:
+        def __init__(self, table):
+            self.items = table.items
+
+        def __len__(self):
+            return len(ONE_HOT)
+
+    columns = {name: pd.arrays.SparseArray(ONE_HOT[:, j], fill_value=0) for j, name in enumerate(NAMES)}
+    read = by_basket(_one_hot.read_sparse_columns(Table(pd.DataFrame(columns)), NAMES))
+    assert read.items.tolist() == np.nonzero(ONE_HOT)[1].tolist()
+
+
+@pytest.mark.parametrize("n_rows", [8, 40, 64, 67])
+def test_rows_of_columns_of_any_length_are_found(n_rows):
+    X = np.asfortranarray(np.random.default_rng(0).random((n_rows, 3)) < 0.5)
+    read = by_basket(read_baskets(X, None, None, Threads(1)))
+    assert read.items.tolist() == np.nonzero(X)[1].tolist()
+
+
 def test_sparse_pandas_columns_may_store_zeros():
-    column = pd.arrays.SparseArray([0, 1, 0, 1], fill_value=0)
-    held = pd.DataFrame({"a": column, "b": pd.arrays.SparseArray(np.array([1, 1, 0, 1]), fill_value=0)})
+    matrix = sparse.csc_matrix(np.array([[1, 1], [1, 1], [0, 0], [1, 1]]))
+    matrix.data[0] = 0
+    held = pd.DataFrame.sparse.from_spmatrix(matrix, columns=["a", "b"])
+    assert held["a"].array.sp_values.tolist() == [0, 1, 1]
     assert dict(apriori(held, min_support=2)) == {frozenset("a"): 0.5, frozenset("b"): 0.75, frozenset("ab"): 0.5}
-    with pytest.raises(ValueError, match="a one-hot table must hold 0 and 1 or booleans; got 2 in row 0 of the sparse"):
-        apriori(pd.DataFrame({"a": pd.arrays.SparseArray([2, 0])}), min_support=1)
+    column = pd.arrays.SparseArray([0, 1, 0, 1], fill_value=0)
+    with pytest.raises(ValueError, match="a one-hot table must hold 0 and 1 or booleans; got 2 in row 0, column 'b'"):
+        apriori(pd.DataFrame({"a": column, "b": pd.arrays.SparseArray([2, 0, 0, 0])}), min_support=1)

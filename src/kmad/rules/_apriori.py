@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_jobs, check_weights
-from kmad.rules._baskets import Baskets, read_baskets
-from kmad.rules._database import Integers, build_database, count_items
+from kmad.rules._baskets import Integers, Labels
+from kmad.rules._database import build_database, count_items
 from kmad.rules._itemsets import KINDS, Itemsets
 from kmad.rules._miner import Miner, TooManyItemsetsError
 from kmad.rules._order import sort_sets
+from kmad.rules._readers import read_baskets
 from kmad.rules._reports import Reports
 
 # Weights that are no whole numbers become multiples of a unit, their total of about this many bits.
@@ -108,8 +108,8 @@ def apriori(
     basket of a set double its subsets at once. Closed sets come from the same search, which leaves a branch as soon
     as an item left out before stands in all its baskets [4]_. Several minimum supports are those of [5]_, exact.
 
-    Beside the input and the result, memory is needed for the items of all baskets twice at four bytes, and some
-    20 bytes for each set.
+    Beside the input and the result, memory is needed for the items of all baskets up to four times at four bytes, of
+    one-hot columns for the frequent ones alone, and some 20 bytes for each set.
 
     References
     ----------
@@ -141,10 +141,13 @@ def apriori(
         read = read_baskets(baskets, basket, item, threads)
         reports.tell("apriori: %d baskets of %d different items", read.n_baskets, len(read.labels))
         weights, total, unit = whole_weights(sample_weight, read.n_baskets)
-        items, offsets, weights = frozen(read.items), frozen(read.offsets), frozen(weights)
-        least = thresholds(min_support, read, total, unit)
-        counts = count_items(items, offsets, weights, len(read.labels), threads)
-        database, ids = build_database(items, offsets, weights, counts, least, threads)
+        least = thresholds(min_support, read.labels, total, unit)
+        if read.numbers is not None:
+            least = least[read.numbers]
+        counts = count_items(read, weights, threads)
+        database, ids = build_database(read, weights, counts, least, threads)
+        if read.numbers is not None:
+            ids = read.numbers[ids]
         reports.tell("apriori: %d items may be in frequent sets", len(ids))
         try:
             trees = Miner(database, kind, max_len, max_itemsets, reports, threads).run()
@@ -198,13 +201,13 @@ def check_support(name: str, support: Any) -> None:
         raise ValueError(f"{name} must lie above 0 and up to 1.0 as a share, or be an integer; got {support!r}.")
 
 
-def thresholds(support: Any, baskets: Baskets, total: int, unit: Fraction) -> Integers:
+def thresholds(support: Any, labels: Labels, total: int, unit: Fraction) -> Integers:
     """The count that each item asks for, in units."""
     if not isinstance(support, Mapping):
-        return np.full(len(baskets.labels), least_count(support, total, unit), np.int64)
+        return np.full(len(labels), least_count(support, total, unit), np.int64)
     counts: dict[Any, int] = {}
-    least = np.empty(len(baskets.labels), np.int64)
-    for j, label in enumerate(baskets.labels):
+    least = np.empty(len(labels), np.int64)
+    for j, label in enumerate(labels):
         try:
             wanted = support[label]
         except KeyError:
@@ -223,7 +226,8 @@ def least_count(support: float, total: int, unit: Fraction) -> int:
     """The least count whose share of the total is at least `support`, as division in floating point has it."""
     if isinstance(support, Integral):
         return min(-(-int(support) // unit), total + 1)
-    count = max(1, int(Fraction(float(support)) * total))
+    numerator, denominator = float(support).as_integer_ratio()
+    count = max(1, numerator * total // denominator)
     while count / max(total, 1) < support and count <= total:
         count += 1
     return count

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import kernel
-from kmad.rules._database import Integers, Items
+from kmad._jit import inner_kernel, kernel
+from kmad.rules._baskets import Integers, Items
 
 FREQUENT, CLOSED, MAXIMAL = 0, 1, 2
 # To numba a literal 0 or 1 is of a type of its own, for which it compiles anew all that it is handed to.
@@ -189,7 +189,7 @@ def search(
             push(n, excluded, words, state, frames)
 
 
-@kernel
+@inner_kernel
 def pair_up(
     kind,
     max_len,
@@ -286,7 +286,7 @@ def pair_up(
     return DONE, budget
 
 
-@kernel
+@inner_kernel
 def extend(
     max_len,
     least,
@@ -358,7 +358,7 @@ def extend(
     return status, budget
 
 
-@kernel
+@inner_kernel
 def extend_closed(
     kind,
     max_len,
@@ -428,7 +428,7 @@ def extend_closed(
     return DONE, budget
 
 
-@kernel
+@inner_kernel
 def push(
     n,
     excluded,
@@ -442,7 +442,7 @@ def push(
     state[DEPTH], state[LIST], state[BIT], state[WORDS] = 1, n, (n + 1) * words, words
 
 
-@kernel
+@inner_kernel
 def write(
     kind,
     max_len,
@@ -499,7 +499,7 @@ def write(
     return True
 
 
-@kernel
+@inner_kernel
 def write_block(
     max_len,
     begin,
@@ -528,7 +528,7 @@ def write_block(
     return n
 
 
-@kernel
+@inner_kernel
 def read_pairs(
     pairs,  # (n_items * n_items,) IN
     i,
@@ -553,7 +553,7 @@ def read_pairs(
     return n
 
 
-@kernel
+@inner_kernel
 def tally_rows(
     whole,
     low,
@@ -589,7 +589,7 @@ def tally_rows(
     return n, walked
 
 
-@kernel
+@inner_kernel
 def sort_found(
     n,
     lowest,
@@ -614,7 +614,7 @@ def sort_found(
     return n
 
 
-@kernel
+@inner_kernel
 def clear_tally(
     whole,
     walked,
@@ -639,7 +639,7 @@ def clear_tally(
             u += 1
 
 
-@kernel
+@inner_kernel
 def weight_of_row(
     rows,  # (1 + held + n_rows,) IN
     u,
@@ -653,7 +653,7 @@ def weight_of_row(
     return weights[-1 - rows[u]]
 
 
-@kernel
+@inner_kernel
 def copy_rows(
     whole,
     start,
@@ -698,7 +698,7 @@ def copy_rows(
     return n_rows, held
 
 
-@kernel
+@inner_kernel
 def list_places(
     n,
     held,
@@ -724,7 +724,7 @@ def list_places(
     offsets[0] = 0
 
 
-@kernel
+@inner_kernel
 def plan_words(
     start,
     stop,
@@ -757,7 +757,7 @@ def plan_words(
     return words
 
 
-@kernel
+@inner_kernel
 def fill_words(
     whole,
     start,
@@ -791,7 +791,7 @@ def fill_words(
             b += 1
 
 
-@kernel
+@inner_kernel
 def is_within_excluded(
     f,
     at,
@@ -813,7 +813,7 @@ def is_within_excluded(
     return False
 
 
-@kernel
+@inner_kernel
 def joins_excluded(
     f,
     at,
@@ -836,7 +836,7 @@ def joins_excluded(
     return False
 
 
-@kernel
+@inner_kernel
 def intersect(
     bits,  # (capacity,) INOUT
     first,

@@ -1,16 +1,14 @@
 """Baskets as a miner wants them: frequent items only, the rarest first, equal baskets once."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import Threads
-
-Integers = NDArray[np.int64]
-Items = NDArray[np.int32]
+from kmad.rules._baskets import Baskets, Columns, Integers, Items, running_sum
 
 # Where more than this share of the first rows are distinct, merging equal rows would cost more than it saves.
 DISTINCT = 0.6
@@ -42,8 +40,15 @@ class Database(NamedTuple):
     least: Integers  # (n_items,) count that a set needs whose first item this is
 
 
-def count_items(items: Items, offsets: Integers, weights: Integers, n_items: int, threads: Threads) -> Integers:
-    """Total weight of the baskets that hold each item; empty weights are ones."""
+def count_items(baskets: Baskets | Columns, weights: Integers, threads: Threads) -> Integers:
+    """Total weight of the baskets that hold each code; empty weights are ones."""
+    n_items = baskets.n_codes
+    if baskets.sizes is not None and not len(weights):
+        return baskets.sizes
+    if isinstance(baskets, Columns):
+        total = running_sum(weights[baskets.list_baskets(np.arange(n_items))])
+        return np.diff(total[running_sum(baskets.sizes)])
+    items, offsets = frozen(baskets.items), frozen(baskets.offsets)
 
     def count(start: int, stop: int) -> Integers:
         counts = np.zeros(n_items, np.int64)
@@ -54,53 +59,97 @@ def count_items(items: Items, offsets: Integers, weights: Integers, n_items: int
 
 
 def build_database(
-    items: Items, offsets: Integers, weights: Integers, counts: Integers, least: Integers, threads: Threads
+    baskets: Baskets | Columns, weights: Integers, counts: Integers, least: Integers, threads: Threads
 ) -> tuple[Database, Items]:
-    """Recode baskets, and the id of every item of the database in the baskets.
+    """Recode baskets, and the code of every item of the database in the baskets.
 
     An item whose count falls below the lowest threshold is in no frequent set.
     """
     kept = np.flatnonzero(counts >= least.min()) if len(least) else np.empty(0, np.int64)
-    ids = kept[np.lexsort((kept, counts[kept], least[kept]))].astype(np.int32)
-    merged = None
+    ids = kept[np.lexsort((kept, counts[kept], least[kept]))]
     if len(ids) <= WORD_BITS:
-        merged = merge_words(items, offsets, weights, ids, len(counts))
-    if merged is None:
-        place = np.full(len(counts), len(ids), np.int32)
-        place[ids] = np.arange(len(ids), dtype=np.int32)
-        merged = merge_rows(*sort_rows(items, offsets, weights, frozen(place), len(ids), threads), weights)
-    rows, places, list_offsets, weights = merged
-    return Database(rows, places, list_offsets, weights.copy(), counts[ids], least[ids]), ids
+        rows, places, list_offsets, row_weights = merge_words(write_words(baskets, ids), weights, len(ids))
+    else:
+        if isinstance(baskets, Columns):
+            chunks, row_sizes = cut_columns(baskets, weights, ids, threads)
+        else:
+            chunks, row_sizes = cut_baskets(baskets, weights, ids, threads)
+        rows, places, list_offsets, row_weights = merge_rows(*sort_rows(chunks, row_sizes, threads), weights)
+    database = Database(rows, places, list_offsets, row_weights.copy(), counts[ids], least[ids])
+    return database, ids.astype(np.int32)
 
 
-def sort_rows(
-    items: Items, offsets: Integers, weights: Integers, place: Items, n_items: int, threads: Threads
-) -> tuple[Items, Items, Integers, Integers]:
-    """Rows and places, where the places of each item begin, and where rows end; `place` is `n_items` for the others."""
-    n_rows, chunks = len(offsets) - 1, row_chunks(offsets, n_items)
-    kept, row_sizes = np.empty(len(items) + 1, np.int32), np.empty(n_rows, np.int64)
+class Lists(NamedTuple):
+    """For each item of a database the rows that hold it."""
 
-    def keep(start: int, stop: int) -> Integers:
-        list_sizes = np.zeros(n_items + 1, np.int64)
-        # Items that are left out have a place too, so that nothing need branch on them.
-        last = np.full(n_items + 1, -1, np.int64)
-        keep_items(items, offsets, weights, place, start, stop, last, kept, row_sizes, list_sizes)
-        return list_sizes[:-1]
+    rows: Items  # (total,) ascending for each item
+    begins: Integers  # (n_items,) where those of an item begin
+    ends: Integers  # (n_items,)
 
-    # The rows of an item in a chunk stand between those in the chunk before and after.
-    sizes = np.array(threads.map(keep, chunks))
-    list_offsets = running_sum(sizes.sum(axis=0))
-    begins = frozen(list_offsets[:-1] + np.cumsum(sizes, axis=0) - sizes)
-    ends = running_sum(row_sizes + 1)
+
+class Chunk(NamedTuple):
+    """Some baskets cut to the items of a database."""
+
+    start: int
+    stop: int
+    sizes: Integers  # (n_items,) number of the rows to keep that hold each item
+    # Lists its rows. They may be written into the places, from where that many for each item are its own.
+    list_rows: Callable[[Items, Integers], Lists]
+
+
+def cut_baskets(baskets: Baskets, weights: Integers, ids: Integers, threads: Threads) -> tuple[list[Chunk], Integers]:
+    """Cut baskets to some items; number of items of each row, 0 of those that are left out."""
+    n_items, items, offsets = len(ids), frozen(baskets.items), frozen(baskets.offsets)
+    # Items that are left out have a place too, so that nothing need branch on them.
+    place = np.full(baskets.n_codes, n_items, np.int32)
+    place[ids] = np.arange(n_items, dtype=np.int32)
+    kept, row_sizes = np.empty(len(items), np.int32), np.empty(baskets.n_baskets, np.int64)
+
+    def cut(start: int, stop: int) -> Chunk:
+        sizes, last = np.zeros(n_items + 1, np.int64), np.full(n_items + 1, -1, np.int64)
+        keep_items(items, offsets, weights, frozen(place), start, stop, last, kept, row_sizes, sizes)
+
+        def list_chunk(places: Items, begins: Integers) -> Lists:
+            ends = begins.copy()
+            list_rows(kept, offsets[start], row_sizes, start, stop, ends, places)
+            return Lists(places, begins, ends)
+
+        return Chunk(start, stop, sizes[:-1], list_chunk)
+
+    return threads.map(cut, row_chunks(offsets, n_items)), row_sizes
+
+
+def cut_columns(columns: Columns, weights: Integers, ids: Integers, threads: Threads) -> tuple[list[Chunk], Integers]:
+    """Cut columns to some items; number of items of each row, 0 of those that are left out."""
+    lists, n_rows = columns.list_baskets(ids), columns.n_baskets
+    n_chunks = count_chunks(len(lists), len(ids))
+    edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
+    cuts = np.empty((n_chunks + 1, len(ids)), np.int64)
+    find_edges(lists, running_sum(columns.sizes[ids]), np.array(edges), cuts)
+    row_sizes = np.zeros(n_rows, np.int64)
+
+    def cut(c: int, after: int) -> Chunk:
+        sizes = np.zeros(len(ids), np.int64)
+        keep_rows(lists, cuts[c], cuts[after], weights, edges[c], edges[after], row_sizes, sizes)
+        return Chunk(edges[c], edges[after], sizes, lambda *_: Lists(lists, cuts[c], cuts[after]))
+
+    return threads.map(cut, pairwise(range(n_chunks + 1))), row_sizes
+
+
+def sort_rows(chunks: list[Chunk], row_sizes: Integers, threads: Threads) -> tuple[Items, Items, Integers, Integers]:
+    """Rows and places, where the places of each item begin, and where rows end."""
+    sizes = np.array([chunk.sizes for chunk in chunks])
+    list_offsets, ends = running_sum(sizes.sum(axis=0)), running_sum(row_sizes + 1)
+    # The places of an item in a chunk stand between those in the chunk before and after.
+    cursors = list_offsets[:-1] + np.cumsum(sizes, axis=0) - sizes
     rows, places = np.empty(ends[-1] + 1, np.int32), np.empty(list_offsets[-1], np.int32)
     rows[0] = -1
-    number = {start: c for c, (start, _) in enumerate(chunks)}
 
-    def fill(start: int, stop: int) -> None:
-        cursor = begins[number[start]].copy()
-        fill_rows(frozen(kept), offsets[start], frozen(ends), start, stop, cursor, rows, places)
+    def fill(c: int, _: int) -> None:
+        start, stop, _sizes, list_chunk = chunks[c]
+        fill_rows(*list_chunk(places, cursors[c].copy()), ends, start, stop, cursors[c], rows, places)
 
-    threads.map(fill, chunks)
+    threads.map(fill, pairwise(range(len(chunks) + 1)))
     return rows, places, list_offsets, ends
 
 
@@ -109,9 +158,14 @@ def row_chunks(offsets: Integers, n_items: int) -> list[tuple[int, int]]:
 
     Some are empty where a single row has more.
     """
-    n_chunks = max(1, min(MAX_CHUNKS, int(offsets[-1]) // max(CHUNK_ITEMS, CHUNK_ITEMS_EACH * n_items)))
+    n_chunks = count_chunks(int(offsets[-1]), n_items)
     inner = np.searchsorted(offsets, offsets[-1] * np.arange(1, n_chunks) // n_chunks)
     return list(pairwise([0, *inner.tolist(), len(offsets) - 1]))
+
+
+def count_chunks(n_held: int, n_items: int) -> int:
+    """Number of chunks for so many items of all rows, n_items different ones."""
+    return max(1, min(MAX_CHUNKS, n_held // max(CHUNK_ITEMS, CHUNK_ITEMS_EACH * n_items)))
 
 
 def sum_in_place(arrays: list[Integers]) -> Integers:
@@ -134,52 +188,56 @@ def merge_rows(
     row_of = np.empty(n_rows, np.int32)
     for stop in sorted({min(n_rows, LOOKED_AT), n_rows}):
         table.fill(-1)
-        distinct, held = find_equal(frozen(rows), frozen(ends), stop, table, row_of)
+        distinct, held = find_equal(rows, ends, stop, table, row_of)
         if distinct > DISTINCT * stop:
             return rows, places, list_offsets, weights
     merged, merged_weights = np.empty(1 + held + distinct, np.int32), np.zeros(distinct, np.int64)
     sizes = np.zeros(len(list_offsets) - 1, np.int64)
-    copy_distinct(frozen(rows), frozen(ends), weights, frozen(row_of), merged, merged_weights, sizes)
+    copy_distinct(rows, ends, weights, row_of, merged, merged_weights, sizes)
     return merged, *list_places(merged, sizes), merged_weights
 
 
-def merge_words(
-    items: Items, offsets: Integers, weights: Integers, ids: Items, n_labels: int
-) -> tuple[Items, Items, Integers, Integers] | None:
-    """Rows, places, list offsets and weights of the merged rows of so few items that a word holds them, or None.
-
-    It is what `keep_items` and `merge_rows` come to, in one pass over the items.
-    """
-    n_rows = len(offsets) - 1
-    bit = np.zeros(n_labels, np.int64)
+def write_words(baskets: Baskets | Columns, ids: Integers) -> Integers:
+    """Every basket as a word, of so few items that they have a bit each."""
+    words = np.zeros(baskets.n_baskets, np.int64)
+    if isinstance(baskets, Columns):
+        join_columns(baskets.list_baskets(ids), running_sum(baskets.sizes[ids]), words)
+        return words
+    bit = np.zeros(baskets.n_codes, np.int64)
     bit[ids] = np.left_shift(1, np.arange(len(ids)))
+    join_items(frozen(baskets.items), frozen(baskets.offsets), bit, words)
+    return words
+
+
+def merge_words(words: Integers, weights: Integers, n_items: int) -> tuple[Items, Items, Integers, Integers]:
+    """Rows, places, list offsets and weights of baskets that are words, equal ones merged where that saves.
+
+    It is what `sort_rows` and `merge_rows` come to.
+    """
+    kept = (words & (words - 1) != 0) & (weights > 0 if len(weights) else True)
+    words, weights = words[kept], weights[kept] if len(weights) else weights
+    n_rows = len(words)
     table = np.empty(1 << max(4, int(2 * n_rows).bit_length()), np.int32)
-    words, merged = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
+    first, merged = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
     for stop in sorted({min(n_rows, LOOKED_AT), n_rows}):
         table.fill(-1)
-        distinct = find_words(items, offsets, weights, frozen(bit), stop, table, words, merged)
+        distinct = find_words(words, weights, stop, table, first, merged)
         if distinct > DISTINCT * stop:
-            return None
-    sizes = np.zeros(len(ids), np.int64)
-    rows = np.empty(1 + distinct * (len(ids) + 1), np.int32)
-    end = spread_words(frozen(words[:distinct]), rows, sizes)
-    rows = rows[:end].copy()
-    return rows, *list_places(rows, sizes), merged[:distinct].copy()
+            break
+    else:
+        words, weights = first[:distinct], merged[:distinct]
+    sizes = np.zeros(n_items, np.int64)
+    rows = np.empty(1 + len(words) + int(np.bitwise_count(words).sum()), np.int32)
+    spread_words(words, rows, sizes)
+    return rows, *list_places(rows, sizes), weights
 
 
 def list_places(rows: Items, sizes: Integers) -> tuple[Items, Integers]:
     """Where every item stands in rows that have so many of each, and where the places of each begin."""
     offsets = running_sum(sizes)
     places = np.empty(offsets[-1], np.int32)
-    fill_places(frozen(rows), offsets.copy(), places)
+    fill_places(rows, offsets.copy(), places)
     return places, offsets
-
-
-def running_sum(sizes: Integers) -> Integers:
-    """Where parts of these sizes begin and end when they stand one after the other."""
-    offsets = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=offsets[1:])
-    return offsets
 
 
 def count_pairs(database: Database, ends: Integers, threads: Threads) -> Integers:
@@ -231,7 +289,7 @@ def keep_items(
     start,
     stop,
     last,  # (n_items + 1,) INOUT: last row that had the item, -1 at first
-    kept,  # (total + 1,) OUT: from where the first row begins
+    kept,  # (total,) OUT: from where the first of these rows begins
     row_sizes,  # (n_rows,) OUT
     list_sizes,  # (n_items + 1,) INOUT: zeros at first
 ):
@@ -252,9 +310,73 @@ def keep_items(
 
 
 @kernel
-def fill_rows(
-    kept,  # (total + 1,) IN
+def list_rows(
+    kept,  # (total,) IN
     begin,
+    row_sizes,  # (n_rows,) IN
+    start,
+    stop,
+    cursor,  # (n_items,) INOUT: where the next row of an item goes
+    lists,  # (held,) OUT
+):
+    """List the rows of every item that is kept, from `begin` on."""
+    t = begin
+    for r in range(start, stop):
+        for _ in range(row_sizes[r]):
+            p = kept[t]
+            lists[cursor[p]] = r
+            cursor[p] += 1
+            t += 1
+
+
+@kernel
+def find_edges(
+    lists,  # (held,) IN
+    offsets,  # (n_items + 1,) IN
+    edges,  # (n_chunks + 1,) IN
+    cuts,  # (n_chunks + 1, n_items) OUT
+):
+    """Find where the rows from each edge on begin in the list of each item."""
+    for p in range(cuts.shape[1]):
+        for c in range(len(edges)):
+            low, high = offsets[p], offsets[p + 1]
+            while low < high:
+                middle = (low + high) // 2
+                if lists[middle] < edges[c]:
+                    low = middle + 1
+                else:
+                    high = middle
+            cuts[c, p] = low
+
+
+@kernel
+def keep_rows(
+    lists,  # (held,) IN
+    begins,  # (n_items,) IN
+    ends,  # (n_items,) IN
+    weights,  # (n_rows,) or (0,) IN
+    start,
+    stop,
+    row_sizes,  # (n_rows,) INOUT: zeros at first
+    list_sizes,  # (n_items,) INOUT: zeros at first
+):
+    """Count the items of each row, none of rows of fewer than two or without weight, and the rows of each item."""
+    for p in range(len(begins)):
+        for u in range(begins[p], ends[p]):
+            row_sizes[lists[u]] += 1
+    for r in range(start, stop):
+        if row_sizes[r] < 2 or (len(weights) and weights[r] == 0):
+            row_sizes[r] = 0
+    for p in range(len(begins)):
+        for u in range(begins[p], ends[p]):
+            list_sizes[p] += row_sizes[lists[u]] > 0
+
+
+@kernel
+def fill_rows(
+    lists,  # (held,) IN: it may be the places themselves
+    begins,  # (n_items,) IN
+    list_ends,  # (n_items,) IN
     ends,  # (n_rows + 1,) IN
     start,
     stop,
@@ -262,24 +384,22 @@ def fill_rows(
     rows,  # (1 + held + n_rows,) OUT
     places,  # (held,) OUT
 ):
-    """Write rows from `start` to `stop`, whose items are kept from `begin` on, and the places of their items."""
-    first = cursor.copy()
-    t = begin
+    """Write rows from `start` to `stop`, but the empty ones, and the places of their items."""
+    to = np.empty(stop - start, np.int64)
     for r in range(start, stop):
-        for _ in range(ends[r + 1] - ends[r] - 1):
-            p = kept[t]
-            places[cursor[p]] = r
-            cursor[p] += 1
-            t += 1
         rows[ends[r + 1]] = -1 - r
+        to[r - start] = ends[r] + 1 if ends[r] + 1 < ends[r + 1] else -1
     # Item by item, every row comes to be ascending without a sort.
-    to = ends[start:stop] + 1
-    for p in range(len(cursor)):
-        for u in range(first[p], cursor[p]):
-            r = places[u] - start
-            rows[to[r]] = p
-            places[u] = to[r]
-            to[r] += 1
+    for p in range(len(begins)):
+        at = cursor[p]
+        for u in range(begins[p], list_ends[p]):
+            r = lists[u] - start
+            if to[r] >= 0:
+                rows[to[r]] = p
+                places[at] = to[r]
+                to[r] += 1
+                at += 1
+        cursor[p] = at
 
 
 @kernel
@@ -321,57 +441,88 @@ def find_equal(
 
 
 @kernel
-def find_words(
+def join_items(
     items,  # (total,) IN
     offsets,  # (n_rows + 1,) IN
-    weights,  # (n_rows,) or (0,) IN
     bit,  # (n_labels,) IN: the bit of every item in a word, 0 for an item to leave out
-    stop,
-    table,  # (power of two,) INOUT: number of a word by hash, -1 where there is none
-    words,  # (n_rows,) OUT: those that differ, in the order of their first rows
-    merged,  # (n_rows,) OUT: their weights
+    words,  # (n_rows,) OUT
 ):
-    """Collect the words of the first `stop` rows and return how many there are, but none of fewer than two items."""
-    distinct = 0
-    for r in range(stop):
+    """Set the bits of the items of each row."""
+    for r in range(len(words)):
         word = np.int64(0)
         for t in range(offsets[r], offsets[r + 1]):
             word |= bit[items[t]]
-        weight = weights[r] if len(weights) else 1
-        if word & (word - 1) == 0 or weight == 0:
-            continue
+        words[r] = word
+
+
+@kernel
+def join_columns(
+    lists,  # (held,) IN
+    offsets,  # (n_items + 1,) IN
+    words,  # (n_rows,) INOUT: zeros at first
+):
+    """Set the bit of each item in the words of its rows."""
+    for p in range(len(offsets) - 1):
+        bit = np.int64(1) << p
+        for t in range(offsets[p], offsets[p + 1]):
+            words[lists[t]] |= bit
+
+
+@kernel
+def find_words(
+    words,  # (n_rows,) IN
+    weights,  # (n_rows,) or (0,) IN
+    stop,
+    table,  # (power of two,) INOUT: number of a word by hash, -1 where there is none
+    first,  # (n_rows,) OUT: those that differ, in the order of their first rows
+    merged,  # (n_rows,) OUT: their weights
+):
+    """Collect the words of the first `stop` rows and return how many differ."""
+    distinct = 0
+    for r in range(stop):
+        word = words[r]
         key = ((word ^ (word >> 31)) & 0x7FFFFFFF) * 1_000_003
         slot = (key ^ (key >> 21)) & (len(table) - 1)
-        while table[slot] >= 0 and words[table[slot]] != word:
+        while table[slot] >= 0 and first[table[slot]] != word:
             slot = (slot + 1) & (len(table) - 1)
         if table[slot] < 0:
             table[slot] = distinct
-            words[distinct], merged[distinct] = word, 0
+            first[distinct], merged[distinct] = word, 0
             distinct += 1
-        merged[table[slot]] += weight
+        merged[table[slot]] += weights[r] if len(weights) else 1
     return distinct
 
 
 @kernel
 def spread_words(
     words,  # (distinct,) IN
-    rows,  # (at least 1 + held + distinct,) OUT
+    rows,  # (1 + held + distinct,) OUT
     list_sizes,  # (n_items,) INOUT: zeros at first
 ):
-    """Write the items of every word as a row, and return where the last ends."""
+    """Write the items of every word as a row."""
     rows[0] = -1
     to = 1
     for n in range(len(words)):
-        word, p = words[n], 0
+        word = words[n]
         while word:
+            rest = word & (word - 1)
+            p = count_bits(np.uint64(word ^ rest) - np.uint64(1))
             rows[to] = p
-            to += word & 1
-            list_sizes[p] += word & 1
-            word >>= 1
-            p += 1
+            list_sizes[p] += 1
+            to += 1
+            word = rest
         rows[to] = -1 - n
         to += 1
-    return to
+
+
+@inner_kernel
+def count_bits(word):
+    """Number of ones in a word."""
+    # The compiler knows this for a count of bits.
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @kernel

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import Threads
 from kmad.rules._itemsets import Itemsets
 
@@ -222,7 +222,7 @@ def split(
             n_rules[i] = found
 
 
-@kernel
+@inner_kernel
 def locate(
     items,  # (total,) IN
     offsets,  # (m + 1,) IN

@@ -1,15 +1,18 @@
 """From the tree of a search to sorted sets."""
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import inner_kernel, kernel
 from kmad._threads import Threads
+from kmad.rules._baskets import Integers, Items, running_sum
 from kmad.rules._branches import Nodes
-from kmad.rules._database import Integers, Items, running_sum
 
-# Bits of a word that holds a set of so few items, and the word of none.
-WORD_BITS = 62
+# Bits of a word that hold a set of so few items; above them stands the number of items. The word of none.
+WORD_BITS = 57
 FULL = (1 << WORD_BITS) - 1
 # No two powers of two up to 2^65 leave the same rest: so a bit is looked up without a search for its place.
 MODULUS = 67
@@ -17,6 +20,8 @@ MODULUS = 67
 KEY_BITS = 63
 # Fewer sets than this are in order before a pool of threads has started.
 FEW_SETS = 1 << 17
+# Parts that more are gathered in.
+PARTS = 16
 
 
 def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) -> tuple[Items, Integers, Integers]:
@@ -29,77 +34,79 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     for more in each_size:
         sizes[: len(more)] += more
     sizes[0] = 0
-    sort = (WordSort if len(ids) <= WORD_BITS else RowSort)(trees, ids, sizes)
-    counts, first = sort.counts, sort.first
+    first = running_sum(sizes)
+    sort = (WordSort if len(ids) <= WORD_BITS else RowSort)(trees, ids, first)
+    # Sets that only lead to others have no count.
+    found = None if sort.counts.all() else sort.counts > 0
+    if found is not None:
+        sizes = np.diff(running_sum(found)[first])
+    sizes[:min_len] = 0
+    edges = running_sum(sizes)
+    order = np.empty(edges[-1], np.int64)
 
-    def order_sets(k: int, _: int) -> NDArray[np.int64]:
-        order = sort.order(k)
-        found = counts[first[k] : first[k + 1]]
-        # Sets that only lead to others have no count.
-        return order if found.all() else order[found[order] > 0]
+    def order_sets(low: int, high: int) -> None:
+        which = sort.order(low, high)
+        order[edges[low] : edges[high]] = which if found is None else which[found[which]]
 
-    lengths = range(min_len, len(sizes))
-    each = threads.map if len(counts) > FEW_SETS else Threads(1).map
-    orders = each(order_sets, zip(lengths, lengths, strict=True))
-    n_sets = [len(order) for order in orders]
-    offsets = running_sum(np.repeat(lengths, n_sets))
-    items, totals = np.empty(offsets[-1], np.int32), np.empty(len(offsets) - 1, np.int64)
-
-    def gather_sets(k: int, n: int) -> None:
-        sort.gather(k, frozen(orders[k - min_len]), items[offsets[n] :], totals[n:])
-
-    each(gather_sets, zip(lengths, running_sum(np.array(n_sets, np.int64)), strict=False))
-    return items, offsets, totals
+    few = len(sort.counts) <= FEW_SETS
+    each = Threads(1).map if few else threads.map
+    lengths = range(min_len, len(sizes) + 1)
+    each(order_sets, pairwise([*lengths[:1], *lengths[-1:]] if few and isinstance(sort, WordSort) else lengths))
+    items, counts = np.empty(sizes @ np.arange(len(sizes)), np.int32), np.empty(len(order), np.int64)
+    offsets = np.zeros(len(order) + 1, np.int64)
+    parts = [0, len(order)] if few else [len(order) * c // PARTS for c in range(PARTS + 1)]
+    each(lambda start, stop: sort.gather(order, edges, start, stop, items, offsets, counts), pairwise(parts))
+    return items, offsets, counts
 
 
 class WordSort:
-    """Sets of few items as words: among those of one length, the order of the words is that of the sets."""
+    """Sets of few items as words, whose order is that of the sets."""
 
-    def __init__(self, trees: list[Nodes], ids: Items, sizes: Integers) -> None:
-        self.first = running_sum(sizes)
-        self.counts = np.empty(self.first[-1], np.int64)
-        self._words = np.empty(self.first[-1], np.int64)
+    def __init__(self, trees: list[Nodes], ids: Items, first: Integers) -> None:
+        self.counts = np.empty(first[-1], np.int64)
+        self._first = first
+        self._words = np.empty(first[-1], np.int64)
         names = np.sort(ids)
         # The lowest item has the highest bit. A set's word lacks the bits of its items, so that low ones come first.
         bits = np.left_shift(1, WORD_BITS - 1 - np.arange(len(ids)))
         self._names = np.empty(MODULUS, np.int32)
         self._names[bits % MODULUS] = names
-        bit, cursor = bits[np.searchsorted(names, ids)], self.first[:-1].copy()
+        steps, cursor = (FULL + 1) - bits[np.searchsorted(names, ids)], first[:-1].copy()
         for tree in trees:
-            parts = frozen(tree.parents), frozen(tree.items), frozen(tree.counts), frozen(tree.lengths)
-            write_words(*parts, frozen(bit), FULL, cursor, self._words, self.counts)
+            write_words(tree.parents, tree.items, tree.counts, tree.lengths, steps, cursor, self._words, self.counts)
 
-    def order(self, k: int) -> NDArray[np.int64]:
-        return np.argsort(self._words[self.first[k] : self.first[k + 1]])
+    def order(self, low: int, high: int) -> Integers:
+        order = np.argsort(self._words[self._first[low] : self._first[high]])
+        order += self._first[low]
+        return order
 
-    def gather(self, k: int, order: Integers, items: Items, counts: Integers) -> None:
-        words, found = self._words[self.first[k] :], self.counts[self.first[k] :]
-        gather_words(frozen(words), frozen(found), order, k, FULL, frozen(self._names), items, counts)
+    def gather(self, *given: Any) -> None:
+        gather_words(self._words, self.counts, self._names, *given)
 
 
 class RowSort:
     """Sets as rows of their items, those of one length together."""
 
-    def __init__(self, trees: list[Nodes], ids: Items, sizes: Integers) -> None:
-        self.first = running_sum(sizes)
-        self.counts = np.empty(self.first[-1], np.int64)
-        self._starts = running_sum(sizes * np.arange(len(sizes)))
+    def __init__(self, trees: list[Nodes], ids: Items, first: Integers) -> None:
+        self.counts = np.empty(first[-1], np.int64)
+        self._first = first
+        self._starts = running_sum(np.diff(first) * np.arange(len(first) - 1))
         self._rows = np.empty(self._starts[-1], np.int32)
         self._names = np.sort(ids)
         self._n_bits = int(len(ids) - 1).bit_length()
-        place = np.searchsorted(self._names, ids).astype(np.int32)
-        first, starts, cursor = frozen(self.first[:-1]), frozen(self._starts), self.first[:-1].copy()
+        place, cursor = np.searchsorted(self._names, ids).astype(np.int32), first[:-1].copy()
         for tree in trees:
-            parts = frozen(tree.parents), frozen(tree.items), frozen(tree.counts), frozen(tree.lengths)
-            write_rows(*parts, frozen(place), first, starts, cursor, self._rows, self.counts)
+            parts = tree.parents, tree.items, tree.counts, tree.lengths
+            write_rows(*parts, place, first, self._starts, cursor, self._rows, self.counts)
 
-    def order(self, k: int) -> NDArray[np.int64]:
-        rows = self._rows[self._starts[k] : self._starts[k + 1]]
-        return lexicographic_order(frozen(rows), int(self.first[k + 1] - self.first[k]), self._n_bits)
+    def order(self, length: int, _: int) -> Integers:
+        rows = self._rows[self._starts[length] : self._starts[length + 1]]
+        order = lexicographic_order(rows, int(self._first[length + 1] - self._first[length]), self._n_bits)
+        order += self._first[length]
+        return order
 
-    def gather(self, k: int, order: Integers, items: Items, counts: Integers) -> None:
-        rows, found = self._rows[self._starts[k] :], self.counts[self.first[k] :]
-        gather(frozen(rows), frozen(found), order, k, frozen(self._names), items, counts)
+    def gather(self, *given: Any) -> None:
+        gather_rows(self._rows, self.counts, self._first, self._starts, self._names, *given)
 
 
 def lexicographic_order(rows: Items, n_rows: int, n_bits: int) -> NDArray[np.int64]:
@@ -130,7 +137,7 @@ def write_rows(
     count,  # (n_nodes,) IN
     length,  # (n_nodes,) IN
     place,  # (n_items,) IN: place of an item in the order of the result
-    first,  # (lengths,) IN: number of sets that are shorter
+    first,  # (lengths + 1,) IN: number of sets that are shorter
     starts,  # (lengths + 1,) IN: where the rows of each length begin
     cursor,  # (lengths,) INOUT: number of the next set of each length
     rows,  # (total,) OUT: ascending in a row
@@ -161,43 +168,61 @@ def write_words(
     item,  # (n_nodes,) IN
     count,  # (n_nodes,) IN
     length,  # (n_nodes,) IN
-    bit,  # (n_items,) IN
-    full,
+    steps,  # (n_items,) IN: one item more, and its bit less
     cursor,  # (lengths,) INOUT: number of the next set of each length
-    words,  # (n_sets,) OUT: `full` without the bits of the items
+    words,  # (n_sets,) OUT
     counts,  # (n_sets,) OUT
 ):
     """Write the word of every node among those of its length."""
     word = np.empty(len(parent), np.int64)
-    word[0] = full
+    word[0] = FULL
     for n in range(1, len(parent)):
         k = length[n]
-        word[n] = word[parent[n]] ^ bit[item[n]]
+        word[n] = word[parent[n]] + steps[item[n]]
         words[cursor[k]], counts[cursor[k]] = word[n], count[n]
         cursor[k] += 1
 
 
 @kernel
 def gather_words(
-    words,  # (n_rows,) IN
-    found,  # (n_rows,) IN
-    order,  # (n_sets,) IN
-    width,
-    full,
+    words,  # (n_found,) IN
+    found,  # (n_found,) IN
     names,  # (MODULUS,) IN: of an item by the rest of its bit
-    items,  # (at least n_sets * width,) OUT
-    counts,  # (at least n_sets,) OUT
+    order,  # (n_sets,) IN
+    edges,  # (lengths + 1,) IN: where the sets of each length begin in that order
+    start,
+    stop,
+    items,  # (total,) OUT
+    offsets,  # (n_sets + 1,) OUT: from the second on
+    counts,  # (n_sets,) OUT
 ):
-    """Write sets and counts in order, the items by their names."""
-    for n in range(len(order)):
-        i = order[n]
-        counts[n] = found[i]
-        word, to = np.uint64(words[i] ^ full), (n + 1) * width
+    """Write sets `start` to `stop` in order and their counts, the items by their names."""
+    k, end = find_set(edges, start)
+    for n in range(start, stop):
+        while edges[k + 1] <= n:
+            k += 1
+        end += k
+        offsets[n + 1] = end
+        counts[n] = found[order[n]]
+        word, to = np.uint64(~words[order[n]] & FULL), end
         while word:
             to -= 1
             rest = word & (word - np.uint64(1))
             items[to] = names[(word ^ rest) % np.uint64(MODULUS)]
             word = rest
+
+
+@inner_kernel
+def find_set(
+    edges,  # (lengths + 1,) IN
+    n,
+):
+    """Length of the set before which `n` stand, and where its items begin; for no such set what comes after all."""
+    k, begin = 0, 0
+    while k + 2 < len(edges) and edges[k + 1] <= n:
+        begin += k * (edges[k + 1] - edges[k])
+        k += 1
+    return k, begin + k * (n - edges[k])
 
 
 @kernel
@@ -218,20 +243,29 @@ def append_entries(
 
 
 @kernel
-def gather(
-    rows,  # (n_rows * width,) IN
-    found,  # (n_rows,) IN
-    order,  # (n_sets,) IN
-    width,
+def gather_rows(
+    rows,  # (total,) IN
+    found,  # (n_found,) IN
+    first,  # (lengths + 1,) IN: number of sets that are shorter
+    starts,  # (lengths + 1,) IN: where the rows of each length begin
     names,  # (n_items,) IN
-    items,  # (at least n_sets * width,) OUT
-    counts,  # (at least n_sets,) OUT
+    order,  # (n_sets,) IN
+    edges,  # (lengths + 1,) IN: where the sets of each length begin in that order
+    start,
+    stop,
+    items,  # (total,) OUT
+    offsets,  # (n_sets + 1,) OUT: from the second on
+    counts,  # (n_sets,) OUT
 ):
-    """Write rows and counts in order, the items by their names."""
-    to = 0
-    for n in range(len(order)):
+    """Write rows `start` to `stop` in order and their counts, the items by their names."""
+    k, to = find_set(edges, start)
+    for n in range(start, stop):
+        while edges[k + 1] <= n:
+            k += 1
         i = order[n]
         counts[n] = found[i]
-        for t in range(i * width, (i + 1) * width):
+        row = starts[k] + (i - first[k]) * k
+        for t in range(row, row + k):
             items[to] = names[rows[t]]
             to += 1
+        offsets[n + 1] = to

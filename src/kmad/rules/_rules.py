@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_jobs, check_real
-from kmad.rules._baskets import read_baskets
+from kmad.rules._baskets import by_basket
 from kmad.rules._itemsets import Itemsets
 from kmad.rules._lattice import (
     ANTECEDENT,
@@ -29,6 +29,7 @@ from kmad.rules._lattice import (
 )
 from kmad.rules._measures import MEASURES, TABLE, Counts
 from kmad.rules._memory import memory_at_hand
+from kmad.rules._readers import read_baskets
 from kmad.rules._recommend import (
     COMBINE,
     Offers,
@@ -469,7 +470,7 @@ class Rules:
             When the baskets are of no such kind, or another argument is not among the above.
         """
         with Threads(self._n_jobs) as threads:
-            given = read_baskets(baskets, basket, item, threads)
+            given = by_basket(read_baskets(baskets, basket, item, threads))
         numbers = np.array([self._ids.get(label, -1) for label in given.labels], np.int64)
         names: Sequence[Any] = range(given.n_baskets)
         if basket is not None:
