@@ -219,9 +219,9 @@ def test_collector_is_held_while_own_kernels_compile(enabled):
     (gc.enable if enabled else gc.disable)()
     try:
         states = []
-        for status, data in [("START", foreign), ("START", own), ("START", own), ("END", own), ("END", own)]:
+        for status, data in zip(["START"] * 3 + ["END"] * 3, [foreign, own, own, own, own, foreign], strict=True):
             event.broadcast(event.Event("numba:compile", event.EventStatus[status], data))
             states.append(gc.isenabled())
-        assert states == [enabled, False, False, False, enabled]
+        assert states == [enabled, False, False, False, enabled, enabled]
     finally:
         (gc.enable if before else gc.disable)()
