@@ -17,8 +17,6 @@ PAUSE = 0.05
 # A first run this long, in seconds, is counted; a shorter one warms up.
 LONG = 5.0
 WARM_UP_ROWS, WARM_UP_CLUSTERS = 500, 5
-# A peer that takes too long on one row of so many is not run on all of them, where they are many.
-TRIAL_STRIDE, TRIAL_ROWS = 16, 500_000
 
 
 class Effort(NamedTuple):
@@ -27,7 +25,6 @@ class Effort(NamedTuple):
     rounds: int = 5
     seconds: float = 35.0  # of one peer on one set: no further round is begun that would pass it
     longest: float = 15.0  # ten starts are not run where ten times one start takes longer
-    most: float = 40.0  # no peer is run that by its trial takes longer
 
 
 class Quality:
@@ -81,13 +78,6 @@ class Entrant:
         if not self.note:
             self._X = peer.prepare(data.X)
             attempt(peer, np.ascontiguousarray(self._X[:WARM_UP_ROWS]), min(n_clusters, WARM_UP_CLUSTERS), 0)
-        if not self.note and len(data.X) >= TRIAL_ROWS:
-            some = np.ascontiguousarray(self._X[::TRIAL_STRIDE])
-            start = time.perf_counter()
-            attempt(peer, some, n_clusters, 0)
-            expected = TRIAL_STRIDE * (time.perf_counter() - start)
-            if expected > effort.most:
-                self.note = f"not run: {TRIAL_STRIDE} times what it takes on a part as small is {expected:.0f} s"
 
     def run(self, turn: int, quality: Quality) -> None:
         """Run once more, unless enough is known; turn 0 counts only where it takes long."""
