@@ -119,7 +119,9 @@ def settle_on_cells(
         if np.any((label < 0) & ~border.fetched):
             table = assign(place, far)
             border, far = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads), 2 * far
-        assign_border(*border[1:4], label, pair, place + origin, origin, border.label, table)
+        assign_border(
+            border.start, border.rows, border.weights, label, pair, place + origin, origin, border.label, table
+        )
         return table
 
     place = padded(centers) - origin

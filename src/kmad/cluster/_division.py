@@ -125,7 +125,7 @@ def sample_clusters(
 def halve(rows: Floats, weights: Floats) -> Division | None:
     """Two-means of the rows along their principal axes; None where all rows are equal."""
     place, cuts, gains = _place(rows, weights), np.empty((1, 2, 3)), np.empty(1)
-    halve_each(place, weights, np.array([0, len(rows)]), len(rows), 0, 1, cuts, gains)
+    halve_each(place, frozen(weights), np.array([0, len(rows)]), len(rows), 0, 1, cuts, gains)
     if not gains[0] > 0:
         return None
     below, above = cuts[0]
@@ -203,8 +203,7 @@ def divide_clusters(
 
     def try_lines(first: int, last: int) -> None:
         part = slice(first, last)
-        halve_each(place, sample.weights, sample.starts, LINE_ROWS, first, last, cuts, np.empty(n_clusters))
-        wide, tried = np.empty((n_clusters, many.shape[1], WIDE_BINS)), np.zeros(many.shape[:2])
+        halve_each(place, sample.weights, sample.starts, LINE_ROWS, first, last, cuts, gains)
         count_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, wide)
         find_dips(wide, n_many, 0.0, 1, first, last, tried)
         lines[part, 0] = cuts[part, 1] - cuts[part, 0]
@@ -217,7 +216,8 @@ def divide_clusters(
     threads.map(place_rows, parts)
     scatter[np.diff(sample.starts) < MIN_ROWS] = 0.0
     many, n_many = _directions(scatter)
-    lines, two = np.zeros((n_clusters, 2, 3)), np.where(n_many > 0, 2, 0)
+    lines, two, gains = np.zeros((n_clusters, 2, 3)), np.where(n_many > 0, 2, 0), np.empty(n_clusters)
+    wide, tried = np.empty((*many.shape[:2], WIDE_BINS)), np.zeros(many.shape[:2])
     threads.map(try_lines, parts)
     of_lines = _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
