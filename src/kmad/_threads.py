@@ -11,14 +11,14 @@ from joblib import effective_n_jobs
 
 T = TypeVar("T")
 
-# A pool call costs 0.1 to 0.4 ms: below this many rows a chunk is not worth its thread.
+# A pool call costs 0.1 to 0.4 ms: below this many rows of two features a chunk is not worth its thread.
 CHUNK_ROWS = 1 << 16
 MAX_CHUNKS = 8
 
 
-def row_chunks(n_rows: int, most: int = MAX_CHUNKS) -> list[tuple[int, int]]:
+def row_chunks(n_rows: int, n_features: int = 2, *, most: int = MAX_CHUNKS) -> list[tuple[int, int]]:
     """The row ranges that work is cut into: they depend on the number of rows, never on that of threads."""
-    n_chunks = max(1, min(most, n_rows // CHUNK_ROWS))
+    n_chunks = max(1, min(most, n_rows, n_rows * max(2, n_features) // (2 * CHUNK_ROWS)))
     edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
     return list(pairwise(edges))
 

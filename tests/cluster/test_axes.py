@@ -6,7 +6,8 @@ from tests.strategies import weighted_tables
 
 from kmad import _threads
 from kmad._threads import Threads
-from kmad.cluster._axes import N_AXES, covariance, leading_axes, principal_axes, project
+from kmad.cluster import _axes
+from kmad.cluster._axes import N_AXES, covariance, find_axes, principal_axes, project
 
 NO_WEIGHTS = np.empty(0)
 MANY = st.integers(1, 6)
@@ -43,7 +44,9 @@ def test_covariance_does_not_depend_on_the_threads(monkeypatch):
     axes = np.eye(5)[:, :2]
     with Threads(1) as one, Threads(2) as two:
         assert np.array_equal(*[covariance(X, weights, X[0], threads) for threads in (one, two)])
-        assert np.array_equal(*[project(X, X[0], axes, threads) for threads in (one, two)])
+        (place, squares), other = [project(X, X[0], axes, threads) for threads in (one, two)]
+    assert np.array_equal(place, other.place)
+    assert squares == other.squares
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
@@ -74,19 +77,50 @@ def test_principal_axes_of_fewer_rows_than_features_span_the_rows():
     assert (X - mean) @ axes @ axes.T == pytest.approx(X - mean)
 
 
-@pytest.mark.parametrize("d", [4, 9])
-def test_leading_axes_span_the_principal_ones(d):
+@pytest.mark.parametrize("d", [25, 60, 200])
+def test_principal_axes_of_many_features_are_those_that_stand_out(d):
     rng = np.random.default_rng(d)
-    X, _ = stretched(rng, 500, np.array([4.0, 3.0, 2.5, *np.full(d - 3, 0.5)]))
+    X, _ = stretched(rng, 400, np.array([9.0, 7.0, 5.0, *np.full(d - 3, 1.0)]))
     table = covered(X, NO_WEIGHTS)[0]
-    principal, leading = principal_axes(table), leading_axes(table)
-    assert leading.T @ leading == pytest.approx(np.eye(N_AXES))
-    assert np.linalg.svd(principal.T @ leading)[1] == pytest.approx(np.ones(N_AXES), abs=1e-6)
-
-
-def test_leading_axes_of_equal_rows_are_axes():
-    axes = leading_axes(np.zeros((5, 5)))
+    axes, expected = principal_axes(table), np.linalg.eigh(table)[1][:, :-4:-1]
     assert axes.T @ axes == pytest.approx(np.eye(N_AXES))
+    assert np.abs((axes * expected).sum(axis=0)) == pytest.approx(1, abs=1e-6)
+
+
+def test_principal_axes_need_not_be_near_the_widest_features():
+    # Each of fifty features is narrower than any of the first three; together they are wider.
+    table = np.zeros((53, 53))
+    table[:3, :3], table[3:, 3:] = 4.0 * np.eye(3), 1.0
+    axes = principal_axes(table)
+    assert np.abs(axes[3:, 0]) == pytest.approx(np.full(50, 50**-0.5))
+    assert np.abs(axes[3:, 1:]).max() < 1e-9
+
+
+def test_axes_of_equal_rows_are_none():
+    X = np.full((40, 30), 7.0)
+    with Threads(1) as threads:
+        mean, axes = find_axes(X, NO_WEIGHTS, threads)
+    assert mean == pytest.approx(np.full(30, 7.0))
+    assert axes.shape == (30, 0)
+
+
+def test_axes_are_found_where_a_sample_shows_none(monkeypatch):
+    monkeypatch.setattr(_axes, "SAMPLE_ROWS", 10)
+    X = np.zeros((100, 4))
+    X[55] = [3.0, 0.0, 4.0, 0.0]
+    with Threads(1) as threads:
+        _, axes = find_axes(X, NO_WEIGHTS, threads)
+    assert axes == pytest.approx(np.array([[0.6], [0.0], [0.8], [0.0]]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_there_are_no_axes_where_a_value_is_none(value):
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    X[7, 2] = value
+    with Threads(1) as threads:
+        mean, axes = find_axes(X, NO_WEIGHTS, threads)
+    assert not np.isfinite(mean).all()
+    assert axes.shape == (4, 0)
 
 
 @pytest.mark.parametrize("q", [1, 2, 3])
@@ -96,5 +130,6 @@ def test_projection_equals_the_product_of_matrices(q):
     for typed in (np.float32, np.float64):
         rows = X.astype(typed)
         with Threads(1) as threads:
-            place = project(rows, mean, axes, threads)
+            place, squares = project(rows, mean, axes, threads)
         assert place == pytest.approx((rows.astype(float) - mean) @ axes)
+        assert squares == pytest.approx(((rows.astype(float) - mean) ** 2).sum())

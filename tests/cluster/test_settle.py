@@ -157,6 +157,50 @@ def test_settling_stops_at_max_iter(way, features):
         assert np.array_equal(partition.labels, nearest)
 
 
+LOSING = [
+    (
+        settle_rows,
+        4,
+        [[11, 11], [2, 8], [5, 4], [1, 7], [2, 8], [10, 11], [1, 6], [2, 5], [3, 0]],
+        [[0, 1], [11, 4], [7, 5], [2, 8], [0, 7]],
+        2,
+    ),
+    (
+        settle_cells,
+        2,
+        [[5, 6], [9, 11], [0, 1], [9, 11], [2, 3], [10, 5], [3, 9], [3, 4], [7, 6], [1, 0], [10, 9], [10, 6]],
+        [[9, 3], [5, 9], [1, 3], [1, 5], [11, 1]],
+        3,
+    ),
+]
+
+
+@pytest.mark.parametrize(("way", "features", "place", "start", "lost"), LOSING, ids=["rows", "cells"])
+def test_settling_that_stops_early_leaves_out_a_center_that_lost_its_rows(way, features, place, start, lost):
+    X, centers = np.zeros((len(place), features)), np.zeros((len(start), features))
+    X[:, :2], centers[:, :2] = place, start
+    partition = way(X, NO_WEIGHTS, centers, max_iter=1)
+    assert not partition.converged
+    assert lost not in partition.seed
+    assert len(partition.centers) == len(partition.seed) == len(partition.mass)
+    assert np.array_equal(partition.mass, np.bincount(partition.labels))
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e-12, 1e-30, 1e-100])
+def test_rows_go_to_the_nearer_of_two_centers_that_are_hardly_apart(distance):
+    centers = np.zeros((3, 5))
+    centers[1, 2], centers[2, 4] = distance, 1e3
+    X = np.repeat(centers, 2, axis=0)
+    X[:4, 2] += [0.0, 0.4 * distance, -0.4 * distance, 0.0]
+    labels = np.empty(6, np.int32)
+    with Threads(1) as threads:
+        assert assign(X, centers, labels, threads)
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    partition = settle_rows(X, NO_WEIGHTS, centers)
+    assert partition.converged
+    assert partition.mass.tolist() == [2.0] * 3
+
+
 @both
 def test_settling_stops_at_a_small_shift(way, features):
     rng = np.random.default_rng(0)

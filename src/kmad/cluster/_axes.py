@@ -1,17 +1,21 @@
 """Principal axes: the directions in which rows of more than three features are looked at."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from kmad._jit import frozen, kernel, reordering_kernel
+from kmad._jit import frozen, reordering_kernel
 from kmad._threads import Threads, row_chunks
 from kmad.cluster._grid import Floats, Rows
 
 # More axes than the density can be looked at over are not needed.
 N_AXES = 3
+# Rows, evenly over all, that show the axes to a hundredth of their spread.
+SAMPLE_ROWS = 1 << 15
 # An axis with less than this part of the largest variance is rounding.
 LEAST_VARIANCE = 1e-12
-# Orthogonal iterations on the way to the leading axes of a cluster: they are looked along, and need not be exact.
-N_ITERATIONS = 12
+# Dimensions in which all axes are found, and in which the leading ones of more are.
+FEW_DIMENSIONS = 24
 BLOCK = 64
 
 
@@ -27,32 +31,80 @@ def covariance(X: Rows, weights: Floats, mean: Floats, threads: Threads) -> Floa
         add_products(X, weights, mean, start, stop, out)
         return out
 
-    upper = np.asarray(sum(threads.map(chunk, row_chunks(len(X)))))
+    upper = np.asarray(sum(threads.map(chunk, row_chunks(*X.shape))))
     return np.asarray(upper + np.triu(upper, 1).T)
+
+
+def find_axes(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Floats]:
+    """The mean (d,) of many rows and their principal axes as columns: of all rows where the others are equal.
+
+    The mean is no number, and there are no axes, where some value is none.
+    """
+    mean = axes = np.empty((X.shape[1], 0))
+    for stride in (-(-len(X) // SAMPLE_ROWS), 1):
+        rows = frozen(np.ascontiguousarray(X[::stride], np.float64))
+        mass = frozen(np.ascontiguousarray(weights[::stride]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(rows, axis=0, weights=mass if len(mass) else None)
+        if not np.all(np.isfinite(mean)):
+            break
+        axes = principal_axes(covariance(rows, mass, mean, threads))
+        if axes.size:
+            break
+    return mean, axes
 
 
 def principal_axes(covariance: Floats) -> Floats:
     """Eigenvectors of the larger eigenvalues as columns, widest first: at most N_AXES, and only those with extent."""
-    value, axes = np.linalg.eigh(covariance)
+    value, axes = np.linalg.eigh(covariance) if len(covariance) <= FEW_DIMENSIONS else _leading(covariance)
     value, axes = value[::-1][:N_AXES], axes[:, ::-1][:, :N_AXES]
-    axes = axes[:, value > max(value[0], 0.0) * LEAST_VARIANCE]
-    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
+    return turned(axes[:, value > max(value[0], 0.0) * LEAST_VARIANCE])
+
+
+def turned(axes: Floats) -> Floats:
+    """Axes (…, d, q), as columns, of which the largest coordinate is positive: which way they point is rounding."""
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=-2, keepdims=True), axis=-2)
     return np.asarray(axes * np.sign(largest))
 
 
-def leading_axes(covariance: Floats) -> Floats:
-    """About the first N_AXES principal axes: all eigenvectors of 128 features cost milliseconds a cluster."""
-    axes = np.eye(len(covariance))[:, np.argsort(-np.diag(covariance), kind="stable")[:N_AXES]]
-    for _ in range(N_ITERATIONS):
-        axes = np.linalg.qr(covariance @ axes)[0]
-    return axes
+def _leading(covariance: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues, rising, and eigenvectors in the space of a few vectors and what powers of the matrix make of them.
+
+    The last few are close to those of the matrix where these stand out (G. H. Golub and C. F. Van Loan, Matrix
+    Computations, on block Lanczos methods). To find all of them takes milliseconds in hundreds of features, and from
+    26 on it leaves a thread of the linear algebra library turning for a tenth of a second, on a processor that the rows
+    should have.
+    """
+    variance = np.diag(covariance)
+    widest = np.argsort(-variance, kind="stable")[:N_AXES]
+    # One along all features, should the widest have nothing to do with the others.
+    block = np.column_stack([np.sqrt(np.maximum(variance, 0.0)), np.eye(len(covariance))[:, widest]])
+    blocks = [np.linalg.qr(block)[0]]
+    while sum(block.shape[1] for block in blocks) < FEW_DIMENSIONS:
+        blocks.append(np.linalg.qr(covariance @ blocks[-1])[0])
+    space = np.linalg.qr(np.concatenate(blocks, axis=1))[0]
+    value, axes = np.linalg.eigh(space.T @ covariance @ space)
+    return value, space @ axes
 
 
-def project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Floats:
-    """Coordinates (n, q) of the rows, less the mean, along the columns of `axes`."""
-    place, axes = np.empty((len(X), axes.shape[1])), np.ascontiguousarray(axes)
-    threads.map(lambda start, stop: project_rows(X, mean, axes, start, stop, place), row_chunks(len(X)))
-    return frozen(place)
+class Projection(NamedTuple):
+    """Rows along some axes."""
+
+    place: Floats  # (n, q) their coordinates, less the mean
+    squares: float  # sum of their squared distances to the mean: a finite number where all values are
+
+
+def project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Projection:
+    """Where the rows lie along the columns of `axes` (d, q)."""
+    place, along = np.empty((len(X), axes.shape[1])), np.zeros((N_AXES, X.shape[1]))
+    along[: axes.shape[1]] = axes.T
+
+    def chunk(start: int, stop: int) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(project_rows(X, mean, along, start, stop, place))
+
+    squares = sum(threads.map(chunk, row_chunks(*X.shape)))
+    return Projection(frozen(place), squares)
 
 
 @reordering_kernel
@@ -87,28 +139,31 @@ def add_products(
                 out[f, g] += s
 
 
-@kernel
+@reordering_kernel
 def project_rows(
     X,  # (n, d) IN
     mean,  # (d,) IN
-    axes,  # (d, q <= 3) IN
+    axes,  # (3, d) IN: zeros where there are fewer
     start,
     stop,
-    place,  # (n, q) OUT
+    place,  # (n, q <= 3) OUT
 ):
-    """Project rows start to stop."""
-    q = axes.shape[1]
+    """Project rows start to stop; returns the sum of their squared distances to the mean."""
+    q = place.shape[1]
+    squares = 0.0
     for i in range(start, stop):
-        s0, s1, s2 = 0.0, 0.0, 0.0
+        s, s0, s1, s2 = 0.0, 0.0, 0.0, 0.0
         for f in range(X.shape[1]):
             x = X[i, f] - mean[f]
-            s0 += x * axes[f, 0]
-            if q > 1:
-                s1 += x * axes[f, 1]
-            if q > 2:
-                s2 += x * axes[f, 2]
-        place[i, 0] = s0
+            s += x * x
+            s0 += x * axes[0, f]
+            s1 += x * axes[1, f]
+            s2 += x * axes[2, f]
+        squares += s
+        if q > 0:
+            place[i, 0] = s0
         if q > 1:
             place[i, 1] = s1
         if q > 2:
             place[i, 2] = s2
+    return squares

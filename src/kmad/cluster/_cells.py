@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kmad._jit import frozen, kernel
 from kmad._threads import MAX_CHUNKS, Threads, row_chunks
 from kmad.cluster._grid import Floats, Grid, Rows
-from kmad.cluster._lloyd import Partition, added, by_falling_mass
+from kmad.cluster._lloyd import Partition, added, by_falling_mass, without_empty
 
 # Cells along the side of a block, by number of axes with more than one cell.
 BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 6}
@@ -24,8 +24,6 @@ REACH = 1.5
 LEAST_REACH = 1.0 + 1e-7
 # Comparisons of a cell with a centre that are worth a thread, most of which are saved.
 CHUNK_COMPARISONS = 1 << 19
-# Of the squares about the first row, a smaller part than this is left by sums that may be wrong in their last digits.
-LEAST_LEFT = 1e-3
 
 
 class Cells(NamedTuple):
@@ -88,12 +86,8 @@ def settle_on_cells(
     *,
     max_iter: int,
     tol: float,
-    squares: float = 0.0,
 ) -> Partition:
-    """Lloyd's algorithm to its fixed point; `cell`, the cell of each row, is overwritten with the labels.
-
-    With the weighted `squares` of the rows about the first one the inertia needs no pass over them.
-    """
+    """Lloyd's algorithm to its fixed point; `cell`, the cell of each row, is overwritten with the labels."""
     cells = occupied(grid)
     origin, q = padded(grid.frame.origin[None])[0], X.shape[1]
     seed = np.arange(len(centers))
@@ -157,8 +151,8 @@ def settle_on_cells(
     threads.map(lambda start, stop: label_rows(of_cell, start, stop, cell), row_chunks(len(X)))
     cell[border.number] = border.label
     at_means = converged and np.array_equal(means, place)
-    inertia = _inertia(final, mass, X[0], squares) if at_means else None
-    return Partition(cell, final, mass, seed, n_iter, converged, inertia)
+    partition = Partition(cell, final, mass, seed, n_iter, converged, at_means)
+    return partition if converged else without_empty(partition)
 
 
 def _block_chunks(cells: Cells, n_clusters: int) -> list[tuple[int, int]]:
@@ -167,12 +161,6 @@ def _block_chunks(cells: Cells, n_clusters: int) -> list[tuple[int, int]]:
     n_chunks = min(MAX_CHUNKS, n_blocks, max(1, len(cells.flat) * n_clusters // CHUNK_COMPARISONS))
     edges = np.searchsorted(cells.block_start, np.linspace(0, len(cells.flat), n_chunks + 1)).tolist()
     return list(pairwise(edges))
-
-
-def _inertia(centers: Floats, mass: Floats, first: Rows, squares: float) -> float | None:
-    """What the means leave of the squares about the first row; None where that is hardly more than rounding."""
-    left = squares - float(mass @ ((centers - first) ** 2).sum(axis=1))
-    return left if left > LEAST_LEFT * squares else None
 
 
 def _no_border(n_cells: int) -> Border:

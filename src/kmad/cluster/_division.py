@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import MAX_CHUNKS, Threads, row_chunks
-from kmad.cluster._axes import N_AXES, covariance, leading_axes, project
+from kmad.cluster._axes import N_AXES, covariance, principal_axes, project, turned
 from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._lines import center_each, count_each, count_features, halve_each, scatter_each
@@ -42,6 +42,8 @@ NARROWEST = 4.0
 VALLEY_SHARE = 0.01
 # Lines whose counts are held at once.
 LINES_AT_ONCE = 1 << 8
+# Rows of a sample that are read side by side.
+AT_ONCE = 64
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
 
@@ -97,7 +99,7 @@ def sample_clusters(
     every = 1
     if n_rows is not None and wanted.any():
         every = max(1, int(np.ceil(SPARE * n_rows[wanted].min() / most)))
-    chunks = [(start // every, stop // every) for start, stop in row_chunks(len(X))]
+    chunks = [(start // every, stop // every) for start, stop in row_chunks(*X.shape)]
 
     def count(start: int, stop: int) -> Floats:
         found = np.zeros(len(wanted))
@@ -140,8 +142,8 @@ def _place(rows: Floats, weights: Floats) -> Floats:
     offset = frozen(rows - np.einsum("i,ij->j", weights, rows) / weights.sum())
     if rows.shape[1] > N_AXES:
         with Threads(1) as thread:
-            axes = leading_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))
-            offset = project(offset, np.zeros(rows.shape[1]), axes, thread)
+            axes = principal_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))
+            offset = project(offset, np.zeros(rows.shape[1]), axes, thread).place
     place = np.zeros((3, len(rows)))
     place[: offset.shape[1]] = offset.T
     return place
@@ -246,6 +248,7 @@ def _directions(scatter: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """
     lines, n_lines = np.zeros((len(scatter), len(SPHERE), 3)), np.zeros(len(scatter), np.int64)
     value, axes = np.linalg.eigh(scatter)
+    axes = turned(axes)
     n_extended = np.count_nonzero((value * NARROWEST**2 > value[:, -1:]) & (value > 0), axis=1)
     for n, directions in DIRECTIONS.items():
         which = n_extended == n
@@ -261,7 +264,8 @@ def _along_features(
 ) -> dict[int, Modes]:
     """What every feature shows of each of these clusters."""
     d = rows.shape[1]
-    at_once, each = max(1, LINES_AT_ONCE // d), significance / d
+    at_once = max(1, min(LINES_AT_ONCE // d, -(-len(clusters) // MAX_CHUNKS)))
+    each = significance / d
 
     def ask(first: int, last: int) -> Modes:
         dips, counts = np.empty((last - first, d)), np.empty((last - first, d, N_BINS))
@@ -354,17 +358,24 @@ def take_every(
 ):
     """Take every stride-th of the rows of every cluster that `count_labels` counts."""
     repeated, weighted = len(repeats) > 0, len(weights) > 0
-    for block in range(start, stop):
-        i = one_of(block, every)
-        j = labels[i]
-        if stride[j] == 0.0:
-            continue
-        here = repeats[i] if repeated else 1.0
-        while wait[j] < here:
-            for f in range(X.shape[1]):
-                rows[at[j], f] = X[i, f]
-            if weighted and not repeated:
-                mass[at[j]] = weights[i]
-            at[j] += 1
-            wait[j] += stride[j]
-        wait[j] -= here
+    number, own, value = np.empty(AT_ONCE, np.int64), np.empty(AT_ONCE, np.int32), np.empty(AT_ONCE)
+    for first in range(start, stop, AT_ONCE):
+        some = min(AT_ONCE, stop - first)
+        # The rows lie far apart: what is read in a loop without branches is not waited for one by one.
+        for r in range(some):
+            i = one_of(first + r, every)
+            number[r], own[r], value[r] = i, labels[i], X[i, 0]
+        for r in range(some):
+            i, j = number[r], own[r]
+            if stride[j] == 0.0:
+                continue
+            here = repeats[i] if repeated else 1.0
+            while wait[j] < here:
+                rows[at[j], 0] = value[r]
+                for f in range(1, X.shape[1]):
+                    rows[at[j], f] = X[i, f]
+                if weighted and not repeated:
+                    mass[at[j]] = weights[i]
+                at[j] += 1
+                wait[j] += stride[j]
+            wait[j] -= here

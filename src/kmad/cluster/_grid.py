@@ -151,7 +151,7 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
         kernel_of(X, weights, start, stop, origin, inverse, shape, cell, table)
         return table
 
-    total, *others = threads.map(bin_chunk, row_chunks(len(X), N_TABLES[len(X) >= MANY_ROWS]))
+    total, *others = threads.map(bin_chunk, row_chunks(len(X), most=N_TABLES[len(X) >= MANY_ROWS]))
     for table in others:
         total += table
     return Grid(frame, total[:, 0].copy(), total[:, 1:] * frame.width)

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import kernel, reordering_kernel
+from kmad._jit import frozen, kernel, reordering_kernel
 from kmad._threads import Threads, row_chunks
+from kmad.cluster._chart import assign_plain, draw_chart
 from kmad.cluster._grid import Floats, Rows
 
 Labels = NDArray[np.int32]
@@ -15,6 +16,9 @@ Labels = NDArray[np.int32]
 BLOCK = 128
 # Up to this many features, distances come from differences of coordinates; beyond, from products, which are quicker.
 FEW_FEATURES = 3
+EPSILON = np.finfo(np.float64).eps
+# Of the squares about some point, a smaller part than this is left by sums that may be wrong in their last digits.
+LEAST_LEFT = 1e-3
 
 
 class Partition(NamedTuple):
@@ -26,12 +30,21 @@ class Partition(NamedTuple):
     seed: NDArray[np.int64]  # (k,) which of the centres it was started from each came from
     n_iter: int
     converged: bool
-    inertia: float | None = None  # None where it takes a pass over the rows
+    at_means: bool  # whether no row would move the centres any more
+    inertia: float | None = None  # None where it is not known
 
 
 def by_falling_mass(centers: Floats, mass: Floats) -> NDArray[np.int64]:
     """The clusters that are not empty, the largest first; equal ones by their centres."""
     return np.lexsort([*centers.T[::-1], -mass])[: np.count_nonzero(mass)]
+
+
+def without_empty(partition: Partition) -> Partition:
+    """The same rows, where some centre lost its last ones in the last step."""
+    full = partition.mass > 0
+    number = np.cumsum(full, dtype=np.int32) - np.int32(1)
+    partition.labels[:] = number[partition.labels]
+    return partition._replace(centers=partition.centers[full], mass=partition.mass[full], seed=partition.seed[full])
 
 
 def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
@@ -40,11 +53,8 @@ def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
     Returns whether all distances are finite numbers, which they are not where a value is not.
     """
     if X.shape[1] <= FEW_FEATURES:
-        return all(threads.map(lambda start, stop: assign_few(X, centers, start, stop, labels), row_chunks(len(X))))
-    _, finite = _assign_anew(
-        X, np.empty(0), centers, Course(centers[0], NO_TOTAL, NO_LEAD, np.empty(0)), labels, threads
-    )
-    return finite
+        return all(threads.map(lambda start, stop: assign_few(X, centers, start, stop, labels), row_chunks(*X.shape)))
+    return _assign_all(X, NO_WEIGHTS, centers, Course(centers[0], NO_TOTAL, NO_LEAD, NO_WEIGHTS), labels, threads)
 
 
 class Course(NamedTuple):
@@ -56,12 +66,28 @@ class Course(NamedTuple):
     slack: Floats  # (k,) by how much the lead of a cluster's rows may have shrunk since
 
 
-NO_TOTAL, NO_LEAD = np.empty((0, 0)), np.empty(0, np.float32)
+NO_TOTAL, NO_LEAD, NO_WEIGHTS = np.empty((0, 0)), np.empty(0, np.float32), frozen(np.empty(0))
 
 
 def _course(X: Rows, centers: Floats) -> Course:
     k, d = centers.shape
-    return Course(centers.mean(axis=0), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.empty(k))
+    return Course(centers.mean(axis=0), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.zeros(k))
+
+
+def _assign_all(X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads) -> bool:
+    """Assign all rows for the first time; returns whether all distances are finite numbers."""
+    labels[:] = -1
+    chart = draw_chart(centers, len(X))
+    if chart is not None:
+
+        def chunk(start: int, stop: int) -> Floats:
+            moved = np.zeros_like(course.total)
+            assign_plain(X, weights, *chart, course.origin, start, stop, labels, course.lead, moved)
+            return moved
+
+        for moved in threads.map(chunk, row_chunks(*X.shape)):
+            np.add(course.total, moved, out=course.total)
+    return _assign_anew(X, weights, centers, course, labels, threads)[1]
 
 
 def _assign_anew(
@@ -73,10 +99,6 @@ def _assign_anew(
     less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
     shift = centers.mean(axis=0)
-    n_clusters, d = centers.shape
-    negated, half_norms = np.zeros((-(-n_clusters // 4) * 4, d)), np.full(-(-n_clusters // 4) * 4, np.inf)
-    negated[:n_clusters] = shift - centers
-    half_norms[:n_clusters] = 0.5 * np.einsum("jf,jf->j", negated[:n_clusters], negated[:n_clusters])
 
     def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)
@@ -84,9 +106,8 @@ def _assign_anew(
             changed, finite = assign_many(
                 X,
                 weights,
+                centers,
                 shift,
-                negated,
-                half_norms,
                 course.origin,
                 course.slack,
                 start,
@@ -97,7 +118,7 @@ def _assign_anew(
             )
         return changed, finite, moved
 
-    parts = threads.map(chunk, row_chunks(len(X)))
+    parts = threads.map(chunk, row_chunks(*X.shape))
     for _, _, moved in parts:
         np.add(course.total, moved, out=course.total)
     # What rounding leaves of the weight of rows that have gone is nothing.
@@ -115,7 +136,7 @@ def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, thre
             sum_rows(X, weights, labels, origin, start, stop, table)
         return table
 
-    table = added(threads.map(chunk, row_chunks(len(X))))
+    table = added(threads.map(chunk, row_chunks(*X.shape)))
     with np.errstate(invalid="ignore"):
         return table[:, 0].copy(), table[:, 1:] / table[:, :1] + origin
 
@@ -132,10 +153,12 @@ def settle(
 ) -> Partition:
     """Lloyd's algorithm until no row changes its cluster, or the centres hardly move; `labels` is overwritten."""
     seed = np.arange(len(centers))
-    course = _course(X, centers)
-    labels[:] = -1
+    course, changed = _course(X, centers), len(X)
     for n_iter in range(1, max_iter + 1):
-        changed, _ = _assign_anew(X, weights, centers, course, labels, threads)
+        if n_iter == 1:
+            _assign_all(X, weights, centers, course, labels, threads)
+        else:
+            changed, _ = _assign_anew(X, weights, centers, course, labels, threads)
         mass = course.total[:, 1]
         means = np.where(
             mass[:, None] > 0, course.origin + course.total[:, 2:] / np.where(mass > 0, mass, 1.0)[:, None], centers
@@ -143,7 +166,8 @@ def settle(
         if not changed or (tol > 0 and ((means - centers) ** 2).sum() <= tol):
             order = by_falling_mass(centers, mass)
             if np.array_equal(order, np.arange(len(centers))):
-                return Partition(labels, centers, mass, seed, n_iter, converged=True)
+                at_means = np.array_equal(means, centers)
+                return Partition(labels, centers, mass, seed, n_iter, converged=True, at_means=at_means)
             # A row between two equally near centres goes to the first: once more, to see that all stay.
             number = np.empty(len(centers), np.int32)
             number[order] = np.arange(len(order))
@@ -156,9 +180,10 @@ def settle(
     order = by_falling_mass(centers, mass)
     centers, seed = centers[order], seed[order]
     course = _course(X, centers)
-    labels[:] = -1
-    _assign_anew(X, weights, centers, course, labels, threads)
-    return Partition(labels, centers, course.total[:, 1], seed, max_iter, converged=False)
+    _assign_all(X, weights, centers, course, labels, threads)
+    return without_empty(
+        Partition(labels, centers, course.total[:, 1], seed, max_iter, converged=False, at_means=False)
+    )
 
 
 def _slack(step: Floats) -> Floats:
@@ -171,9 +196,17 @@ def _slack(step: Floats) -> Floats:
     return np.asarray(length + longest)
 
 
+def inertia_of_means(centers: Floats, mass: Floats, about: Floats, squares: float) -> float | None:
+    """What the means leave of the squares about some point; None where that is hardly more than rounding."""
+    left = squares - float(mass @ ((centers - about) ** 2).sum(axis=1))
+    return left if left > LEAST_LEFT * squares else None
+
+
 def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: Threads) -> float:
     """Weighted sum of the squared distances to the own centre."""
-    parts = threads.map(lambda start, stop: inertia_rows(X, weights, labels, centers, start, stop), row_chunks(len(X)))
+    parts = threads.map(
+        lambda start, stop: inertia_rows(X, weights, labels, centers, start, stop), row_chunks(*X.shape)
+    )
     return float(sum(parts))
 
 
@@ -235,23 +268,32 @@ def assign_few(
 def assign_many(
     X,  # (n, d) IN
     weights,  # (n,) or (0,) IN
+    centers,  # (k, d) IN
     shift,  # (d,) IN: a point among the centres, which keeps the products below small
-    negated,  # (k, d) IN: shift less centre, and zeros for a multiple of four
-    half_norms,  # (k,) IN: half of the squared length of each row of `negated`, and infinity for those zeros
     origin,  # (d,) IN
     slack,  # (k,) IN: what the rows of each cluster may have lost of their lead
     start,
     stop,
     labels,  # (n,) INOUT: -1 for rows that have none yet
-    lead,  # (n,) INOUT: by how much the own centre is nearer than any other, at least; (0,) where none is kept
+    lead,  # (n,) INOUT: by how much the own centre is nearer than any other, at least; (0,) where labels are final
     moved,  # (k, 2 + d) or (0, 2 + d) INOUT: rows, mass and sums that came to a cluster less those that left it
 ):
     """Write the nearest centre of the rows from start to stop without a lead.
 
     Returns how many labels changed, and whether the distances are finite numbers.
     """
-    d = X.shape[1]
-    n_clusters = len(negated)
+    n_clusters, d = centers.shape
+    doubt = (d + 4) * EPSILON
+    # Shift less centre, half of its squared length, and what makes a multiple of four.
+    n_rounded = (n_clusters + 3) // 4 * 4
+    negated, half_norms = np.zeros((n_rounded, d)), np.full(n_rounded, np.inf)
+    farthest = 0.0
+    for j in range(n_clusters):
+        half_norms[j] = 0.0
+        for f in range(d):
+            negated[j, f] = shift[f] - centers[j, f]
+            half_norms[j] += 0.5 * negated[j, f] ** 2
+        farthest = max(farthest, np.sqrt(2 * half_norms[j]))
     led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
     # A block of more features would not stay in the first cache.
     n_lanes = BLOCK if d <= 32 else BLOCK // 2
@@ -259,18 +301,17 @@ def assign_many(
     score0, score1, score2, score3 = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     pending, norm, margin = np.zeros(n_lanes, np.int64), np.empty(n_lanes), np.empty(n_lanes)
-    farthest = 0.0
-    for j in range(n_clusters):
-        if half_norms[j] < np.inf:
-            farthest = max(farthest, np.sqrt(2 * half_norms[j]))
     changed, finite, i = 0, True, start
     while i < stop:
         rows = 0
         while i < stop and rows < n_lanes:
-            left = lead[i] - slack[labels[i]] if led and labels[i] >= 0 else 0.0
+            left = 0.0
+            if labels[i] >= 0:
+                left = lead[i] - slack[labels[i]] if led else np.inf
             if left > 0.0:
-                # Rounded down: it is a bound.
-                lead[i] = np.float32(left * (1 - 1e-6))
+                if led:
+                    # Rounded down: it is a bound.
+                    lead[i] = np.float32(left * (1 - 1e-6))
             else:
                 pending[rows] = i
                 rows += 1
@@ -284,7 +325,7 @@ def assign_many(
             second[r] = np.inf
             nearest[r] = 0.0
         # Four centres at a time: a row's coordinates are read once for all four.
-        for j in range(0, n_clusters if rows else 0, 4):
+        for j in range(0, n_rounded if rows else 0, 4):
             # Half the squared distance, less half the row's own squared length.
             for r in range(n_lanes):
                 score0[r] = half_norms[j]
@@ -332,7 +373,7 @@ def assign_many(
                 best[r] = least
                 second[r] = next_to
                 nearest[r] = own
-        if led and rows:
+        if rows:
             for r in range(n_lanes):
                 norm[r] = 0.0
             for f in range(d):
@@ -348,6 +389,16 @@ def assign_many(
                 margin[r] = np.sqrt(far) * (1 - 1e-6) - np.sqrt(near) - rounding
         for r in range(rows):
             at, now = pending[r], np.int32(nearest[r])
+            if second[r] - best[r] <= doubt * farthest * (np.sqrt(norm[r]) + farthest):
+                # The products do not tell which of two is nearer: the differences do.
+                least = np.inf
+                for j in range(n_clusters):
+                    squared = 0.0
+                    for f in range(d):
+                        squared += (X[at, f] - centers[j, f]) ** 2
+                    if squared < least:
+                        least = squared
+                        now = np.int32(j)
             # Half the squared length that both leave out is a number, unless a value is not.
             finite &= abs(best[r]) < np.inf
             before = labels[at]

@@ -1,7 +1,7 @@
 """Look, seed, settle, look again: from rows to clusters."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ from sklearn.utils import assert_all_finite
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.cluster._axes import N_AXES, covariance, principal_axes, project
+from kmad.cluster._axes import N_AXES, find_axes, project
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._division import SAMPLE_ROWS, Sample, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
-from kmad.cluster._lloyd import Partition, assign, inertia, settle, sum_by_label
+from kmad.cluster._lloyd import Partition, assign, inertia, inertia_of_means, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
 from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
@@ -54,7 +54,8 @@ class Ground(NamedTuple):
     counts: bool  # whether they are whole: how often each row was seen
     ties: list[Ties | None]
     grid: Grid | None  # with few features, the grid they are settled on
-    squares: float  # of these rows about the first one; 0 where that is not known
+    about: Floats  # (d,)
+    squares: float  # of these rows about that point; 0 where that is not known
     labels: NDArray[np.int32]  # (n,) the cell of each row, then its label
     stride: int = 1  # how many rows each of these stands for
 
@@ -75,6 +76,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     smooth = [f for f in range(n_features) if ties[f] is None]
     worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0], search.threads)
     ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, search)
+    del glance  # three numbers a row
     search.tell("first look: %d regions", len(regions.size))
     thin = _thinned(ground)
     if search.n_clusters is not None:
@@ -102,19 +104,19 @@ class Glance(NamedTuple):
     """What one pass over the rows shows."""
 
     extent: Extent | None  # of few features
-    mean: Floats  # (d,) of many, (0,) of few
-    squares: float  # a finite number where all values are
-    labels: NDArray[np.int32]  # (n,) for later use
+    axes: Floats  # (d, q) of many, their principal axes as columns
+    place: Floats  # (n, q) and where the rows lie along them
+    about: Floats  # (d,) the first row, or the mean of some
+    squares: float  # of the rows about that point: a finite number where all values are
 
 
 def _glance(X: Rows, weights: Floats, threads: Threads) -> Glance:
-    labels = np.empty(len(X), np.int32)
     if X.shape[1] <= N_AXES:
         extent = measure(X, threads)
-        return Glance(extent, np.empty(0), extent.squares, labels)
-    labels[:] = 0
-    _, means = sum_by_label(X, weights, labels, 1, threads)
-    return Glance(None, means[0], float(means.sum()), labels)
+        return Glance(extent, np.empty((0, 0)), np.empty((0, 0)), X[0].astype(np.float64), extent.squares)
+    mean, axes = find_axes(X, weights, threads)
+    place, squares = project(X, mean, axes, threads)
+    return Glance(None, axes, place, mean, squares)
 
 
 def _thinned(ground: Ground) -> Ground | None:
@@ -124,7 +126,7 @@ def _thinned(ground: Ground) -> Ground | None:
         return None
     X = frozen(np.ascontiguousarray(ground.X[::stride]))
     weights = frozen(np.ascontiguousarray(ground.weights[::stride]))
-    return ground._replace(X=X, weights=weights, labels=np.empty(len(X), np.int32), stride=stride)
+    return ground._replace(X=X, weights=weights, labels=np.empty(len(X), np.int32), squares=0.0, stride=stride)
 
 
 def _first_look(
@@ -132,30 +134,28 @@ def _first_look(
 ) -> tuple[Ground, Regions]:
     """Regions of all rows; their centres are means in all features."""
     n, d = X.shape
-    weights, cell, threads = worth.rows, glance.labels, search.threads
+    weights, threads, labels = worth.rows, search.threads, np.empty(n, np.int32)
+    squares = 0.0 if len(weights) else glance.squares
+    ground = Ground(X, weights, worth.counts, ties, None, glance.about, squares, labels)
     if glance.extent is not None:
         lens = Lens(search.significance, np.zeros(d), ties, threads)
-        grid, regions = find_regions(X, weights, glance.extent, cell, lens)
-        squares = 0.0 if len(weights) else glance.squares
+        grid, regions = find_regions(X, weights, glance.extent, labels, lens)
         if len(regions.size) <= 1:
             mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
             regions = _whole(float(grid.mass.sum()), mean)
-        return Ground(X, weights, worth.counts, ties, grid, squares, cell), regions
-    ground = Ground(X, weights, worth.counts, ties, None, 0.0, cell)
-    mean = glance.mean
-    axes = principal_axes(covariance(X, weights, mean, threads))
+        return ground._replace(grid=grid), regions
+    place, axes = glance.place, glance.axes
     if axes.shape[1]:
-        place = project(X, mean, axes, threads)
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
         floor = TIE_SIGMAS * (np.abs(axes) * gaps[:, None]).max(axis=0)
         lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
-        _, regions = find_regions(place, weights, measure(place, threads), cell, lens)
+        _, regions = find_regions(place, weights, measure(place, threads), labels, lens)
         if len(regions.size) > 1:
-            assign(place, regions.center, cell, threads)
-            size, centers = sum_by_label(X, weights, cell, len(regions.size), threads)
-            peak = mean + regions.peak @ axes.T
+            assign(place, regions.center, labels, threads)
+            size, centers = sum_by_label(X, weights, labels, len(regions.size), threads)
+            peak = glance.about + regions.peak @ axes.T
             return ground, regions._replace(size=size, center=centers, peak=peak).take(size > 0)
-    return ground, _whole(float(weights.sum()) if len(weights) else float(n), mean)
+    return ground, _whole(float(weights.sum()) if len(weights) else float(n), glance.about)
 
 
 def _whole(mass: float, mean: Floats) -> Regions:
@@ -164,20 +164,15 @@ def _whole(mass: float, mean: Floats) -> Regions:
 
 
 def _settle(ground: Ground, centers: Floats, search: Search) -> Partition:
-    X, weights, threads = ground.X, ground.weights, search.threads
+    X, weights, labels, threads = ground.X, ground.weights, ground.labels, search.threads
+    limits: Any = {"max_iter": search.max_iter, "tol": search.tol}
     if ground.grid is None:
-        return settle(X, weights, centers, ground.labels, threads, max_iter=search.max_iter, tol=search.tol)
-    return settle_on_cells(
-        X,
-        weights,
-        ground.grid,
-        ground.labels,
-        centers,
-        threads,
-        max_iter=search.max_iter,
-        tol=search.tol,
-        squares=ground.squares,
-    )
+        partition = settle(X, weights, centers, labels, threads, **limits)
+    else:
+        partition = settle_on_cells(X, weights, ground.grid, labels, centers, threads, **limits)
+    if not partition.at_means:
+        return partition
+    return partition._replace(inertia=inertia_of_means(partition.centers, partition.mass, ground.about, ground.squares))
 
 
 def _again(ground: Ground, search: Search) -> None:

@@ -1,0 +1,114 @@
+"""Rows that are plainly nearest to one centre, told by where they lie along the principal axes of the centres."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from kmad._jit import reordering_kernel
+from kmad.cluster._axes import N_AXES, principal_axes
+from kmad.cluster._grid import Floats
+
+# Fewer centres than this are compared as quickly.
+FEW_CENTERS = 5
+# Cells along each axis, and how many rows it takes for them to cost little beside these.
+SIDE = 16
+SOME_ROWS = SIDE**N_AXES * 4
+# Distances are rounded by less than this part of themselves, and of the greatest between the centres.
+ROUNDING = 1e-6
+# After so many rows, of which fewer than half were plain, the others are not asked.
+TRIAL = 1 << 11
+
+
+class Chart(NamedTuple):
+    """A grid over the principal axes of the centres."""
+
+    axes: Floats  # (3, d) cells a unit of each feature, along each axis
+    first: Floats  # (3,) the place of the first cell
+    owner: NDArray[np.int32]  # (SIDE, SIDE, SIDE) the centre nearest to the middle of each cell
+    centers: Floats  # (k, d)
+    reach: Floats  # (k,) rows nearer to a centre than this are nearer to it than to any other
+
+
+def draw_chart(centers: Floats, n_rows: int) -> Chart | None:
+    """A chart for so many rows; None where it would save no time, or the distances of the centres are no numbers."""
+    if len(centers) < FEW_CENTERS or n_rows < SOME_ROWS:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = centers.mean(axis=0)
+        offset = centers - middle
+        farthest = float(np.sqrt(np.einsum("jf,jf->j", offset, offset).max()))
+    if not 0 < farthest < np.inf:
+        return None
+    axes = np.zeros((centers.shape[1], N_AXES))
+    leading = principal_axes(np.einsum("jf,jg->fg", offset / farthest, offset / farthest))
+    axes[:, : leading.shape[1]] = leading
+    place = offset @ axes
+    low, extent = place.min(axis=0), np.ptp(place, axis=0)
+    along = [low[a] + (np.arange(SIDE) + 0.5) * (extent[a] / SIDE) for a in range(N_AXES)]
+    middles = np.stack(np.meshgrid(*along, indexing="ij"), axis=-1)
+    owner = cdist(middles.reshape(-1, N_AXES), place, "sqeuclidean").argmin(axis=1)
+    cells_a_unit = np.divide(SIDE, extent, out=np.zeros(N_AXES), where=extent > 0)
+    gap = cdist(centers, centers)
+    np.fill_diagonal(gap, np.inf)
+    reach = (0.5 - ROUNDING) * gap.min(axis=1) - ROUNDING * farthest
+    return Chart(
+        np.ascontiguousarray((axes * cells_a_unit).T),
+        (middle @ axes + low) * cells_a_unit,
+        owner.astype(np.int32).reshape(middles.shape[:-1]),
+        centers,
+        np.maximum(reach, 0.0),
+    )
+
+
+@reordering_kernel
+def assign_plain(
+    X,  # (n, d) IN
+    weights,  # (n,) or (0,) IN
+    axes,  # (3, d) IN
+    first_cell,  # (3,) IN
+    owner,  # (s, s, s) IN
+    centers,  # (k, d) IN
+    reach,  # (k,) IN
+    origin,  # (d,) IN
+    start,
+    stop,
+    labels,  # (n,) INOUT: written where a row is plainly nearest to one centre
+    lead,  # (n,) INOUT: by how much that is nearer than any other, at least; (0,) where none is kept
+    moved,  # (k, 2 + d) or (0, 2 + d) INOUT: rows, mass and sums of the rows that got a label
+):
+    """Label the rows from start to stop that lie within reach of the centre of their cell."""
+    d = X.shape[1]
+    led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
+    top = owner.shape[0] - 0.5
+    plain = 0
+    for i in range(start, stop):
+        if i == start + TRIAL and 2 * plain < TRIAL:
+            break
+        u0, u1, u2 = -first_cell[0], -first_cell[1], -first_cell[2]
+        for f in range(d):
+            x = X[i, f]
+            u0 += x * axes[0, f]
+            u1 += x * axes[1, f]
+            u2 += x * axes[2, f]
+        # Rows beyond the chart belong to its edge, and what is no number somewhere.
+        u0 = u0 if u0 > 0.0 else 0.0
+        u1 = u1 if u1 > 0.0 else 0.0
+        u2 = u2 if u2 > 0.0 else 0.0
+        own = owner[int(u0 if u0 < top else top), int(u1 if u1 < top else top), int(u2 if u2 < top else top)]
+        squared = 0.0
+        for f in range(d):
+            squared += (X[i, f] - centers[own, f]) ** 2
+        if not squared < reach[own] ** 2:
+            continue
+        labels[i] = own
+        plain += 1
+        if led:
+            lead[i] = np.float32(2 * (reach[own] - np.sqrt(squared)))
+        if added:
+            w = weights[i] if weighted else 1.0
+            moved[own, 0] += 1.0
+            moved[own, 1] += w
+            for f in range(d):
+                moved[own, 2 + f] += w * (X[i, f] - origin[f])
