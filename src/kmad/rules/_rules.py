@@ -12,6 +12,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._frames import choose_backend, make_table
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_jobs, check_real
@@ -36,7 +37,6 @@ from kmad.rules._recommend import (
     Recommendation,
     Recommendations,
     collect_offers,
-    make_table,
     recommend,
 )
 from kmad.rules._reports import Reports
@@ -529,18 +529,20 @@ class Rules:
 
         Raises
         ------
+        ValueError
+            When there is no such kind of table.
         ImportError
-            When the library of that kind of table is not installed.
+            When its library is not installed.
         """
-        wanted = str(backend or self.itemsets.backend or "pandas")
-        names = self._names(frozenset if wanted == "pandas" else list)
+        kind = choose_backend(backend, self.itemsets.backend)
+        names = self._names(frozenset if kind == "pandas" else list)
         columns: dict[str, Any] = {}
         for column, which in (("antecedents", self.antecedent), ("consequents", self.consequent)):
             sets = names[which]
-            columns[column] = sets if wanted == "pandas" else sets.tolist()
+            columns[column] = sets if kind == "pandas" else sets.tolist()
         for name in TABLE if measures is None else measures:
             columns[TABLE.get(name, name)] = self.measure(name)
-        return make_table(columns, wanted)
+        return make_table(columns, kind)
 
     def _names(self, collect: Callable[[list[Any]], Any]) -> NDArray[Any]:
         """The itemsets that stand in a rule as collections of names, (n_itemsets,); None for the others."""
