@@ -268,6 +268,16 @@ def test_sparse_columns_are_found_where_pandas_does_not_hand_out_arrays():
     assert read.items.tolist() == np.nonzero(ONE_HOT)[1].tolist()
 
 
+def test_types_of_columns_are_found_where_pandas_does_not_hand_out_arrays():
+    class Table:
+        def __init__(self, table):
+            self.dtypes = table.dtypes
+
+    table = pd.DataFrame({"a": [1], "b": [True], "c": pd.arrays.SparseArray([1])})
+    types = _one_hot.list_types(Table(table))
+    assert types == _one_hot.list_types(table) == table.dtypes.tolist()
+
+
 @pytest.mark.parametrize("n_rows", [8, 40, 64, 67])
 def test_rows_of_columns_of_any_length_are_found(n_rows):
     X = np.asfortranarray(np.random.default_rng(0).random((n_rows, 3)) < 0.5)

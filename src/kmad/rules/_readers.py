@@ -33,10 +33,11 @@ def read_baskets(baskets: object, basket: str | None, item: str | None, threads:
     """Turn any kind of baskets into numbered items."""
     long = basket is not None or item is not None
     if not long:
-        read = read_pandas(baskets, threads)
+        # Lists and pandas tables come first: to ask for other kinds takes as long as a small search.
+        read = read_lists(baskets) if isinstance(baskets, list | tuple) else read_pandas(baskets, threads)
         if read is not None:
             return read
-    table = None if isinstance(baskets, np.ndarray | list | tuple) else nw.from_native(baskets, pass_through=True)
+    table = None if isinstance(baskets, np.ndarray) else nw.from_native(baskets, pass_through=True)
     if isinstance(table, nw.LazyFrame):
         raise TypeError(f"baskets must be in memory; got a lazy {type(baskets).__name__}: collect it first.")
     if isinstance(table, nw.DataFrame):
@@ -51,7 +52,7 @@ def read_baskets(baskets: object, basket: str | None, item: str | None, threads:
         return read_array(baskets, range(baskets.shape[1]), None, threads)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
-    return read_lists(baskets if isinstance(baskets, list | tuple) else list(baskets))
+    return read_lists(list(baskets))
 
 
 def read_lists(baskets: Sequence[Any]) -> Baskets:
