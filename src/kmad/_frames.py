@@ -7,13 +7,15 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from kmad._validation import check_choice
+
 BACKENDS = ("pandas", "polars", "pyarrow")
 
 
 def choose_backend(asked: str | None, given: str | None) -> str:
     """The kind of table that is asked for, else that of what was given, else pandas; raise where it cannot be had."""
-    if asked is not None and asked not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {asked!r}.")
+    if asked is not None:
+        check_choice("backend", asked, BACKENDS)
     backend = asked or given or "pandas"
     if find_spec(backend) is None:
         raise ImportError(f"a table needs {backend}, which is not installed: install it, or give another backend.")

@@ -387,10 +387,10 @@ def test_wrong_arguments_are_named(itemsets, options, error, message):
 @pytest.mark.parametrize(
     ("method", "arguments", "message"),
     [
-        ("p_values", {"against": "chance"}, "against must be one of independence, simpler; got 'chance'"),
-        ("p_values", {"method": "t"}, "method must be one of fisher, chi-square; got 't'"),
-        ("p_values", {"alternative": "less"}, "alternative must be one of greater, two-sided; got 'less'"),
-        ("p_values", {"adjust": "sidak"}, "adjust must be one of none, bonferroni, holm, fdr; got 'sidak'"),
+        ("p_values", {"against": "chance"}, "against must be one of 'independence', 'simpler'; got 'chance'"),
+        ("p_values", {"method": "t"}, "method must be one of 'fisher', 'chi-square'; got 't'"),
+        ("p_values", {"alternative": "less"}, "alternative must be one of 'greater', 'two-sided'; got 'less'"),
+        ("p_values", {"adjust": "sidak"}, "adjust must be one of 'none', 'bonferroni', 'holm', 'fdr'; got 'sidak'"),
         ("p_values", {"n_tests": 1}, "n_tests must be at least"),
         ("significant", {"alpha": 0}, "alpha must lie between 0 and 1"),
         ("prune_redundant", {"min_improvement": -1}, "min_improvement must be"),
