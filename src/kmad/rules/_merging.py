@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kmad._jit import frozen, inner_kernel, kernel
+from kmad._jit import frozen, kernel
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, running_sum
+from kmad.rules._bits import spread_words
 
 # Where more than this share of the first rows are distinct, merging equal rows would cost more than it saves.
 DISTINCT = 0.6
@@ -20,10 +21,9 @@ def merge_rows(
     `ends` are the ends of the rows, and the one before the first. Returned are rows, places, list offsets and weights.
     """
     n_rows = len(ends) - 1
-    table = np.empty(1 << max(4, int(2 * n_rows).bit_length()), np.int32)
     row_of = np.empty(n_rows, np.int32)
     for stop in sorted({min(n_rows, LOOKED_AT), n_rows}):
-        table.fill(-1)
+        table = new_table(stop)
         distinct, held = find_equal(rows, ends, stop, table, row_of)
         if distinct > DISTINCT * stop:
             return rows, places, list_offsets, weights
@@ -53,10 +53,9 @@ def merge_words(words: Integers, weights: Integers, n_items: int) -> tuple[Items
     kept = (words & (words - 1) != 0) & (weights > 0 if len(weights) else True)
     words, weights = words[kept], weights[kept] if len(weights) else weights
     n_rows = len(words)
-    table = np.empty(1 << max(4, int(2 * n_rows).bit_length()), np.int32)
     first, merged = np.empty(n_rows, np.int64), np.empty(n_rows, np.int64)
     for stop in sorted({min(n_rows, LOOKED_AT), n_rows}):
-        table.fill(-1)
+        table = new_table(stop)
         distinct = find_words(words, weights, stop, table, first, merged)
         if distinct > DISTINCT * stop:
             break
@@ -66,6 +65,11 @@ def merge_words(words: Integers, weights: Integers, n_items: int) -> tuple[Items
     rows = np.empty(1 + len(words) + int(np.bitwise_count(words).sum()), np.int32)
     spread_words(words, rows, sizes)
     return rows, *list_places(rows, sizes), weights
+
+
+def new_table(n: int) -> Items:
+    """A table to look up so many things in by their hash; -1 where there is none."""
+    return np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
 
 
 def list_places(rows: Items, sizes: Integers) -> tuple[Items, Integers]:
@@ -192,38 +196,6 @@ def find_words(
             distinct += 1
         merged[table[slot]] += weights[r] if len(weights) else 1
     return distinct
-
-
-@kernel
-def spread_words(
-    words,  # (distinct,) IN
-    rows,  # (1 + held + distinct,) OUT
-    list_sizes,  # (n_items,) INOUT: zeros at first
-):
-    """Write the items of every word as a row."""
-    rows[0] = -1
-    to = 1
-    for n in range(len(words)):
-        word = words[n]
-        while word:
-            rest = word & (word - 1)
-            p = count_bits(np.uint64(word ^ rest) - np.uint64(1))
-            rows[to] = p
-            list_sizes[p] += 1
-            to += 1
-            word = rest
-        rows[to] = -1 - n
-        to += 1
-
-
-@inner_kernel
-def count_bits(word):
-    """Number of ones in a word."""
-    # The compiler knows this for a count of bits.
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @kernel

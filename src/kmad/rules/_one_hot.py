@@ -8,9 +8,10 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, inner_kernel, kernel
+from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, Labels, running_sum
+from kmad.rules._bits import find_rows
 
 # Cells of an array that are searched at once, of one that lies row by row and of one that lies column by column.
 ROW_CELLS, COLUMN_CELLS = 1 << 22, 1 << 23
@@ -38,7 +39,7 @@ def read_pandas(table: Any, threads: Threads) -> Baskets | Columns | None:
 def list_types(table: Any) -> list[Any]:
     """The type of each column."""
     # To make a Series of them would take a tenth of the time of a small search.
-    manager = getattr(table, "_mgr", None)
+    manager: Any = getattr(table, "_mgr", None)
     return list(manager.get_dtypes() if hasattr(manager, "get_dtypes") else table.dtypes)
 
 
@@ -80,7 +81,7 @@ def read_sparse_columns(table: Any, labels: Labels) -> Columns:
 def list_arrays(table: Any) -> list[Any]:
     """The array of each column, of columns that pandas holds one by one, as it does sparse ones."""
     # To make a Series of each, or to ask for one after the other, takes longer than all else for thousands of columns.
-    manager = getattr(table, "_mgr", None)
+    manager: Any = getattr(table, "_mgr", None)
     if not hasattr(manager, "blknos"):
         return [series.array for _, series in table.items()]
     arrays = [block.values for block in manager.blocks]
@@ -212,48 +213,3 @@ def count_flags(
         for r in range(flags.shape[1]):
             n += flags[j, r]
         sizes[j] = n
-
-
-@kernel
-def find_rows(
-    flags,  # (n_columns, n_rows) IN: zeros and ones
-    which,  # (n,) IN: columns
-    ends,  # (n,) IN: where the rows of each end
-    start,
-    stop,
-    rows,  # (total,) OUT
-):
-    """Write the rows of the ones of some columns, from the one at `start` to that at `stop`."""
-    n_rows = flags.shape[1]
-    whole = n_rows // 8
-    packed = np.zeros((n_rows + 63) // 64 * 8, np.uint8)
-    bits = packed.view(np.uint64)
-    to = ends[start - 1] if start > 0 else 0
-    for n in range(start, stop):
-        column = flags[which[n]]
-        words = column[: 8 * whole].view(np.uint64)
-        for w in range(whole):
-            # The factor moves the flag of byte b to bit 56 + b.
-            packed[w] = (words[w] * np.uint64(0x0102040810204080)) >> np.uint64(56)
-        if whole < len(packed):
-            last = 0
-            for r in range(8 * whole, n_rows):
-                last |= column[r] << (r - 8 * whole)
-            packed[whole] = last
-        for w in range(len(bits)):
-            word = bits[w]
-            while word:
-                rest = word & (word - np.uint64(1))
-                rows[to] = 64 * w + count_bits((word ^ rest) - np.uint64(1))
-                to += 1
-                word = rest
-
-
-@inner_kernel
-def count_bits(word):
-    """Number of ones in a word."""
-    # The compiler knows this for a count of bits.
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
