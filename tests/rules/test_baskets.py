@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -283,6 +285,12 @@ def test_rows_of_columns_of_any_length_are_found(n_rows):
     X = np.asfortranarray(np.random.default_rng(0).random((n_rows, 3)) < 0.5)
     read = by_basket(read_baskets(X, None, None, Threads(1)))
     assert read.items.tolist() == np.nonzero(X)[1].tolist()
+
+
+def test_matrices_are_known_without_an_import_of_theirs():
+    code = "import sys; from kmad import apriori; print('scipy.sparse' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_sparse_pandas_columns_may_store_zeros():
