@@ -193,7 +193,10 @@ def render(report: dict[str, Any]) -> str:
         "## Targets",
         render_targets(report),
         "## PyFIM",
-        "From lists of lists. kmad returns arrays, PyFIM a list of tuples.",
+        (
+            "From lists of lists. Each of PyFIM's algorithms is asked for all sets and their counts (`target='s', "
+            "report='a'`). kmad returns arrays, PyFIM a list of tuples."
+        ),
         render_peer(report["PyFIM"], "PyFIM"),
         "## mlxtend",
         (

@@ -1,4 +1,5 @@
 import gzip
+import pickle
 import subprocess
 import sys
 
@@ -278,6 +279,16 @@ def test_types_of_columns_are_found_where_pandas_does_not_hand_out_arrays():
     table = pd.DataFrame({"a": [1], "b": [True], "c": pd.arrays.SparseArray([1])})
     types = _one_hot.list_types(Table(table))
     assert types == _one_hot.list_types(table) == table.dtypes.tolist()
+
+
+@pytest.mark.parametrize("read", [list, sparse.csr_matrix, pd.DataFrame], ids=["lists", "matrix", "table"])
+def test_baskets_of_the_caller_are_not_written_over(read):
+    # Of more items than a word has bits, and half of them too rare.
+    X = np.arange(200) % np.arange(3, 143)[:, None] == 0
+    given = [np.flatnonzero(row).tolist() for row in X.T] if read is list else read(X.T)
+    before = pickle.dumps(given)
+    assert 62 < np.count_nonzero(apriori(given, min_support=3).lengths == 1) < 140
+    assert pickle.dumps(given) == before
 
 
 @pytest.mark.parametrize("n_rows", [8, 40, 64, 67])
