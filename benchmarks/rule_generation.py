@@ -1,7 +1,7 @@
 """How fast itemsets become rules and baskets become recommendations, beside mlxtend and PyFIM.
 
 `python -m benchmarks.rule_generation FOLDER` reads baskets from NAME.dat or NAME.dat.gz files in the FIMI format, and
-names those that are absent. It shows three tables:
+names those that are absent. The figures go to benchmarks/rule_generation.json and from there to docs/guide/rules.md:
 
 1. Rules from ready itemsets, every split, as a pandas table of frozensets and mlxtend's twelve measures. The itemsets
    are given to each library as it takes them. The rules and measures must agree; rules that mlxtend lacks must be
@@ -10,22 +10,29 @@ names those that are absent. It shows three tables:
    list of tuples with six values that it returns, by the fastest of its apriori, eclat and fpgrowth.
 3. Recommendations for every basket of the set.
 
-Each figure is the median of `--rounds` runs in turn, after one to warm up; the ratios are of these medians.
+Each figure is the median of five runs in turn, after one to warm up; the ratios are of these medians. `--only PART` and
+`--set NAME` measure a part or a set anew and leave the others; `--render` only writes the page.
 """
 
 import argparse
+import json
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.page import markdown_table, write_section
+from benchmarks.report import describe_machine
 from benchmarks.rules_data import Baskets, geometric_mean, read_baskets, take_turns
-from benchmarks.tables import table
 from kmad import Itemsets, Rules, apriori, association_rules
 from kmad.rules._measures import TABLE
+
+RESULTS = Path(__file__).with_name("rule_generation.json")
+PAGE = Path(__file__).parents[1] / "docs" / "guide" / "rules.md"
 
 
 class Case(NamedTuple):
@@ -56,37 +63,19 @@ CHECKED = 100_000
 PYFIM = ("apriori", "eclat", "fpgrowth")
 
 
-def compare_with_mlxtend(folder: Path, rounds: int) -> None:
+def beside_mlxtend(baskets: Baskets, case: Case) -> dict[str, Any]:
+    """Rules from ready itemsets, every split."""
     peer = import_module("mlxtend.frequent_patterns").association_rules
-    rows, ratios = [], []
-    for case in READY:
-        baskets = read_baskets(folder, case.name)
-        if baskets is None:
-            continue
-        itemsets = apriori(baskets, min_support=case.support)
-        frame = itemsets.to_frame(backend="pandas")
-        tasks = {
-            "arrays": partial(as_arrays, itemsets, case.confidence),
-            "kmad": partial(as_table, itemsets, case.confidence),
-            "mlxtend": partial(peer, frame, metric="confidence", min_threshold=case.confidence),
-        }
-        seconds, found = take_turns(tasks, rounds)
-        lost = count_lost_rules(found["arrays"], found["mlxtend"], case.confidence)
-        ratios.append(seconds["mlxtend"] / seconds["kmad"])
-        rows.append(
-            (
-                title(case),
-                len(itemsets),
-                len(found["arrays"]),
-                lost,
-                *(f"{1000 * seconds[name]:.1f} ms" for name in ("arrays", "kmad", "mlxtend")),
-                f"{ratios[-1]:.0f}x",
-            )
-        )
-    header = ("set", "itemsets", "rules", "lost by mlxtend", "kmad, arrays", "kmad, table", "mlxtend, table", "ratio")
-    print("\nRules from ready itemsets, every split\n")
-    print(table(header, rows))
-    print(f"\ngeometric mean of the ratios of the tables: {geometric_mean(ratios):.1f}")
+    itemsets = apriori(baskets, min_support=case.support)
+    frame = itemsets.to_frame(backend="pandas")
+    tasks = {
+        "arrays": partial(as_arrays, itemsets, case.confidence),
+        "kmad": partial(as_table, itemsets, case.confidence),
+        "mlxtend": partial(peer, frame, metric="confidence", min_threshold=case.confidence),
+    }
+    seconds, found = take_turns(tasks)
+    lost = count_lost_rules(found["arrays"], found["mlxtend"], case.confidence)
+    return {"rules": len(found["arrays"]), "lost": lost, "seconds": seconds}
 
 
 def as_arrays(itemsets: Itemsets, confidence: float) -> Rules:
@@ -121,36 +110,15 @@ def count_lost_rules(rules: Rules, frame: Any, confidence: float) -> int:
     return len(missing)
 
 
-def compare_with_pyfim(folder: Path, rounds: int) -> None:
+def beside_pyfim(baskets: Baskets, case: Case) -> dict[str, Any]:
+    """Rules with one consequent from lists of lists."""
     fim = import_module("fim")
-    rows, ratios = [], []
-    for case in FROM_BASKETS:
-        baskets = read_baskets(folder, case.name)
-        if baskets is None:
-            continue
-        least = 100 * case.support * (1 - 1e-9)
-        options = {"target": "r", "supp": least, "conf": 100 * case.confidence, "report": REPORT, "mode": "o"}
-        peers = {name: partial(getattr(fim, name), baskets, **options) for name in PYFIM}
-        tasks = {"kmad": partial(from_baskets, baskets, case), **peers}
-        seconds, found = take_turns(tasks, rounds)
-        best = min(PYFIM, key=seconds.__getitem__)
-        n_peer = check_rules(found["kmad"], found[best])
-        ratios.append(seconds[best] / seconds["kmad"])
-        rows.append(
-            (
-                title(case),
-                len(found["kmad"]),
-                n_peer,
-                f"{1000 * seconds['kmad']:.1f} ms",
-                f"{1000 * seconds[best]:.1f} ms",
-                best,
-                f"{ratios[-1]:.2f}x",
-            )
-        )
-    header = ("set", "rules, kmad", "rules, PyFIM", "kmad", "PyFIM's best", "by", "ratio")
-    print("\nRules with one consequent from lists of lists\n")
-    print(table(header, rows))
-    print(f"\ngeometric mean of the ratios: {geometric_mean(ratios):.2f}, least {min(ratios, default=0):.2f}")
+    least = 100 * case.support * (1 - 1e-9)
+    options = {"target": "r", "supp": least, "conf": 100 * case.confidence, "report": REPORT, "mode": "o"}
+    peers = {name: partial(getattr(fim, name), baskets, **options) for name in PYFIM}
+    seconds, found = take_turns({"kmad": partial(from_baskets, baskets, case), **peers})
+    n_peer = check_rules(found["kmad"], found[min(PYFIM, key=seconds.__getitem__)])
+    return {"rules": len(found["kmad"]), "PyFIM's rules": n_peer, "seconds": seconds}
 
 
 def from_baskets(baskets: Baskets, case: Case) -> Rules:
@@ -173,30 +141,14 @@ def check_rules(rules: Rules, peers: list[tuple[Any, ...]]) -> int:
     return len(theirs)
 
 
-def time_recommendations(folder: Path, rounds: int) -> None:
-    rows = []
-    for case in RECOMMENDED:
-        baskets = read_baskets(folder, case.name)
-        if baskets is None:
-            continue
-        itemsets = apriori(baskets, min_support=case.support)
-        rules = association_rules(itemsets, min_confidence=case.confidence)
-        tasks = {"first": partial(recommend_first, rules, baskets), "all": partial(rules.recommend_many, baskets)}
-        seconds, found = take_turns(tasks, rounds)
-        offers = int(np.count_nonzero(found["all"].items >= 0))
-        rows.append(
-            (
-                title(case),
-                len(rules),
-                len(baskets),
-                offers,
-                f"{1000 * seconds['first']:.1f} ms",
-                f"{1000 * seconds['all']:.1f} ms",
-                f"{1e6 * seconds['all'] / len(baskets):.2f} us",
-            )
-        )
-    print("\nRecommendations, five at most for each basket\n")
-    print(table(("set", "rules", "baskets", "offers", "making ready", "all baskets", "a basket"), rows))
+def recommendations(baskets: Baskets, case: Case) -> dict[str, Any]:
+    """Five offers at most for each basket."""
+    itemsets = apriori(baskets, min_support=case.support)
+    rules = association_rules(itemsets, min_confidence=case.confidence)
+    tasks = {"first": partial(recommend_first, rules, baskets), "all": partial(rules.recommend_many, baskets)}
+    seconds, found = take_turns(tasks)
+    offers = int(np.count_nonzero(found["all"].items >= 0))
+    return {"rules": len(rules), "baskets": len(baskets), "offers": offers, "seconds": seconds}
 
 
 def recommend_first(rules: Rules, baskets: Baskets) -> Any:
@@ -204,8 +156,87 @@ def recommend_first(rules: Rules, baskets: Baskets) -> Any:
     return rules[:].recommend_many(baskets[:1])
 
 
-def title(case: Case) -> str:
-    return f"{case.name} {100 * case.support:g} %, confidence {case.confidence:g}"
+PARTS: dict[str, tuple[Callable[[Baskets, Case], dict[str, Any]], list[Case]]] = {
+    "mlxtend": (beside_mlxtend, READY),
+    "PyFIM": (beside_pyfim, FROM_BASKETS),
+    "recommendations": (recommendations, RECOMMENDED),
+}
+
+
+def measure(folder: Path, part: str, names: list[str]) -> list[dict[str, Any]]:
+    beside, cases = PARTS[part]
+    records = []
+    for case in cases:
+        baskets = read_baskets(folder, case.name) if case.name in names else None
+        if baskets is not None:
+            print(part, *case, flush=True)
+            records.append({**case._asdict(), **beside(baskets, case)})
+    return records
+
+
+def render(report: dict[str, Any]) -> str:
+    machine, versions = report["machine"], report["versions"]
+    ready, searched = (markdown_table(*rows) for rows in (rows_of_ready(report), rows_of_searched(report)))
+    mean = geometric_mean([record["seconds"]["mlxtend"] / record["seconds"]["kmad"] for record in report["mlxtend"]])
+    parts = [
+        (
+            "`python -m benchmarks.rule_generation FOLDER` measures rules beside mlxtend and PyFIM with the baskets of "
+            "a folder, and holds their rules against each other. The figures are medians of five rounds of one call, "
+            f"on {machine['cores']} cores of an {machine['processor']}, with mlxtend {versions['mlxtend']} and PyFIM "
+            f"{versions['pyfim']}."
+        ),
+        "Rules from ready itemsets, every split, as a pandas table of frozensets with mlxtend's twelve measures:",
+        ready,
+        f"The geometric mean of the ratios is {mean:.1f}. The rules that mlxtend loses are exactly at the threshold.",
+        (
+            "Rules with one item in the consequent from lists of lists, mining included, beside the fastest of PyFIM's "
+            "three algorithms (both find the same rules):"
+        ),
+        searched,
+        "Recommendations, five at most for each basket, and what is made ready once for the rules:",
+        markdown_table(*rows_of_recommended(report)),
+    ]
+    return "\n\n".join(parts)
+
+
+Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def rows_of_ready(report: dict[str, Any]) -> Rows:
+    rows = []
+    for record in report["mlxtend"]:
+        own, peer = record["seconds"]["kmad"], record["seconds"]["mlxtend"]
+        counts = f"{record['rules']:,}", str(record["lost"])
+        rows.append((title(record), *counts, milliseconds(own), milliseconds(peer), f"{peer / own:.0f}"))
+    return ("set, support, confidence", "rules", "lost by mlxtend", "kmad", "mlxtend", "ratio"), rows
+
+
+def rows_of_searched(report: dict[str, Any]) -> Rows:
+    rows = []
+    for record in report["PyFIM"]:
+        own, peer = record["seconds"]["kmad"], min(record["seconds"][name] for name in PYFIM)
+        times = milliseconds(own), milliseconds(peer), f"{peer / own:.2f}"
+        rows.append((title(record), f"{record['rules']:,}", *times))
+    return ("set, support, confidence", "rules", "kmad", "PyFIM", "ratio"), rows
+
+
+def rows_of_recommended(report: dict[str, Any]) -> Rows:
+    rows = []
+    for record in report["recommendations"]:
+        first, every = record["seconds"]["first"], record["seconds"]["all"]
+        counts = (f"{record[name]:,}" for name in ("rules", "baskets", "offers"))
+        a_basket = f"{1e6 * every / record['baskets']:.1f} µs"
+        rows.append((title(record), *counts, milliseconds(first), milliseconds(every), a_basket))
+    return ("set, support, confidence", "rules", "baskets", "offers", "making ready", "all baskets", "a basket"), rows
+
+
+def title(record: dict[str, Any]) -> str:
+    return f"{record['name']}, {100 * record['support']:g} %, {record['confidence']:g}"
+
+
+def milliseconds(seconds: float) -> str:
+    taken = 1000 * seconds
+    return f"{taken:,.0f} ms" if taken >= 100 else f"{taken:.1f} ms"
 
 
 def main() -> None:
@@ -213,16 +244,32 @@ def main() -> None:
         prog="python -m benchmarks.rule_generation",
         description=(__doc__ or "").splitlines()[0],
     )
-    parser.add_argument("folder", type=Path, help="where the baskets are")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each (default: %(default)s)")
-    parser.add_argument(
-        "--only", choices=["mlxtend", "pyfim", "recommend"], help="one of the three tables instead of all"
-    )
+    known = dict.fromkeys(case.name for _, cases in PARTS.values() for case in cases)
+    parser.add_argument("folder", type=Path, nargs="?", help="where the baskets are")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part anew, keep the others")
+    parser.add_argument("--set", choices=known, action="append", help="only on this set; figures of others are kept")
+    parser.add_argument("--render", action="store_true", help="write the page from the last measurements")
     options = parser.parse_args()
-    sections = {"mlxtend": compare_with_mlxtend, "pyfim": compare_with_pyfim, "recommend": time_recommendations}
-    for name, section in sections.items():
-        if options.only in (None, name):
-            section(options.folder, options.rounds)
+    if options.folder is None and not options.render:
+        parser.error("FOLDER is missing")
+    report = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if not options.render:
+        report["machine"] = describe_machine()
+        report["versions"] = {package: metadata.version(package) for package in ("kmad", "mlxtend", "pyfim")}
+        for part in options.only or PARTS:
+            names = options.set or list(known)
+            records = [record for record in report.get(part, []) if record["name"] not in names]
+            records += measure(options.folder, part, names)
+            report[part] = sorted(records, key=lambda record: order_of(part, record))
+        RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if all(report.get(part) for part in PARTS):
+        write_section("rule_generation", render(report), PAGE)
+    else:
+        print("the page is written when all parts are measured")
+
+
+def order_of(part: str, record: dict[str, Any]) -> int:
+    return PARTS[part][1].index(Case(record["name"], record["support"], record["confidence"]))
 
 
 if __name__ == "__main__":

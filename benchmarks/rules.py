@@ -106,6 +106,8 @@ PARTS: dict[str, Callable[[Path, list[str]], list[dict[str, Any]]]] = {
 
 
 def measure_memory(folder: Path) -> list[dict[str, Any]]:
+    # What the first process compiles is on disk for the next.
+    peak_memory(folder, "kmad")
     peaks = {who: peak_memory(folder, who) for who in ("kmad", "PyFIM")}
     return [{"set": PEAKS[0], "support": PEAKS[1], "MiB": peaks}] if all(peaks.values()) else []
 
@@ -181,8 +183,8 @@ def render(report: dict[str, Any]) -> str:
         "Measured by `python -m benchmarks.rules FOLDER` on data that is not part of kmad: "
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + ". Median milliseconds of five calls in turn after one to warm up, or of that one where it takes more than "
-        "two seconds. Each library gets the kind of input that it takes, and kmad the same in the same table.",
+        + ". Median milliseconds of five calls in turn, or of one where that takes more than two seconds, after one to "
+        "warm up. Each library gets the kind of input that it takes, and kmad the same in the same table.",
         (
             "`python -m benchmarks.rules_check FOLDER` holds sets and counts of these versions against each other, at "
             "two supports of every set. They are equal, but for an item in every basket of mushroom, which PyFIM "
@@ -191,7 +193,10 @@ def render(report: dict[str, Any]) -> str:
         "## Targets",
         render_targets(report),
         "## PyFIM",
-        "From lists of lists. kmad returns arrays, PyFIM a list of tuples.",
+        (
+            "From lists of lists. Each of PyFIM's algorithms is asked for all sets and their counts (`target='s', "
+            "report='a'`). kmad returns arrays, PyFIM a list of tuples."
+        ),
         render_peer(report["PyFIM"], "PyFIM"),
         "## mlxtend",
         (

@@ -1,6 +1,7 @@
 import datetime as dt
 import re
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from kmad import KMad
-from kmad._frames import check_numeric_table
+from kmad._frames import check_numeric_table, choose_backend, make_table
 
 DAYS = [dt.date(2025, 1, day) for day in (1, 2, 3)]
 MAKERS = {"pandas": pd.DataFrame, "polars": lambda columns: pl.DataFrame(columns, strict=False), "pyarrow": pa.table}
@@ -99,6 +100,25 @@ OTHERS = [np.array([[np.nan]]), [["a"]], ((1,),), "text", None, 3, pd.Series([np
 @pytest.mark.parametrize("other", OTHERS, ids=lambda other: type(other).__name__)
 def test_anything_but_a_table_passes(other):
     assert check_numeric_table("X", other) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "chosen"),
+    [("polars", "pyarrow", "polars"), (None, "pyarrow", "pyarrow"), ("pandas", None, "pandas"), (None, None, "pandas")],
+)
+def test_backend_is_the_one_asked_for_or_that_of_what_was_given(asked, given, chosen):
+    backend = choose_backend(asked, given)
+    assert backend == chosen
+    table = make_table({"name": ["ann", "bob"], "amount": np.array([1.5, 2.0])}, backend)
+    assert type(table) is type(MAKERS[chosen]({"a": [1]}))
+    assert nw.from_native(table)["amount"].to_list() == [1.5, 2.0]
+
+
+def test_backend_that_cannot_be_had_is_an_error():
+    with pytest.raises(ValueError, match="backend must be one of 'pandas', 'polars', 'pyarrow'; got 'numpy'"):
+        choose_backend("numpy", "pandas")
+    with pytest.raises(ImportError, match="a table needs modin_of_nobody, which is not installed: install it, or"):
+        choose_backend(None, "modin_of_nobody")
 
 
 @each_kind

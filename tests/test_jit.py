@@ -16,6 +16,7 @@ from kmad import _jit
 from kmad._jit import FUSE, REORDER, frozen, fusing_kernel, inner_kernel, kernel, reordering_kernel
 
 SOURCES = sorted(Path(kmad.__file__).parent.rglob("*.py"))
+FLAGS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 DECORATORS = {"kernel", "fusing_kernel", "inner_kernel", "reordering_kernel"}
 
 # Prints, for every kernel of the package, its flags, whether it has a cache, and whether it was compiled.
@@ -92,7 +93,7 @@ def test_kernel_keeps_numbers_as_they_are(monkeypatch):
     njit = Njit(writable=True)
     monkeypatch.setattr(numba, "njit", njit)
     assert kernel(double)(3) == 6
-    assert njit.flags == {"nogil": True, "error_model": "numpy", "cache": _jit.CACHE, "fastmath": False}
+    assert njit.flags == {**FLAGS, "cache": _jit.CACHE, "fastmath": False}
 
 
 def test_fusing_kernel_may_fuse_alone(monkeypatch):
@@ -114,7 +115,7 @@ def test_inner_kernel_is_for_kernels_alone(monkeypatch):
     monkeypatch.setattr(numba, "njit", njit)
     assert inner_kernel(double)(3) == 6
     assert njit.flags.pop("no_cpython_wrapper") is True
-    assert njit.flags == {"nogil": True, "error_model": "numpy", "cache": _jit.CACHE, "fastmath": False}
+    assert njit.flags == {**FLAGS, "cache": _jit.CACHE, "fastmath": False}
 
 
 @pytest.mark.parametrize(("wanted", "writable", "cached"), [(1, 1, True), (1, 0, False), (0, 1, False), (0, 0, False)])
@@ -152,7 +153,7 @@ def test_kernels_have_the_allowed_flags(inspected):
         fastmath = options.pop("fastmath", False)
         assert fastmath in (False, sorted(FUSE), sorted(REORDER)), name
         options.pop("no_cpython_wrapper", None)
-        assert options == {"nogil": True, "error_model": "numpy", "nopython": True, "boundscheck": None}, name
+        assert options == {**FLAGS, "nopython": True, "boundscheck": None}, name
         assert found["cached"], name
 
 

@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from kmad._validation import check_integer, check_real, check_weights
+from kmad._validation import check_choice, check_integer, check_real, check_weights
 
 
 def raised(error, check, *arguments, **limits):
@@ -25,6 +25,14 @@ def test_integer_of_another_type_is_a_type_error(value):
 @pytest.mark.parametrize("value", [2, -1, np.int64(0)])
 def test_integer_below_the_least_is_a_value_error(value):
     assert raised(ValueError, check_integer, value, least=3) == f"size must be at least 3; got {value!r}."
+
+
+@pytest.mark.parametrize("choices", [("large", "small"), {"large": 1, "small": 2}], ids=["names", "mapping"])
+def test_choice_is_one_of_those_that_there_are(choices):
+    assert check_choice("size", "small", choices) is None
+    for value in ("medium", None, ["small"], 1):
+        message = f"size must be one of 'large', 'small'; got {value!r}."
+        assert raised(ValueError, check_choice, value, choices) == message
 
 
 @pytest.mark.parametrize("value", [0.5, 1e-300, np.float32(0.25), Fraction(1, 3)])

@@ -1,9 +1,31 @@
-"""Tables in: what pandas, polars and pyarrow hand over, checked by column name."""
+"""Tables: what pandas, polars and pyarrow hand over, checked by column name, and what they get back."""
 
+from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+
+from kmad._validation import check_choice
+
+BACKENDS = ("pandas", "polars", "pyarrow")
+
+
+def choose_backend(asked: str | None, given: str | None) -> str:
+    """The kind of table that is asked for, else that of what was given, else pandas; raise where it cannot be had."""
+    if asked is not None:
+        check_choice("backend", asked, BACKENDS)
+    backend = asked or given or "pandas"
+    if find_spec(backend) is None:
+        raise ImportError(f"a table needs {backend}, which is not installed: install it, or give another backend.")
+    return backend
+
+
+def make_table(columns: Mapping[str, Any], backend: str) -> Any:
+    """A table of a kind that was chosen."""
+    kind: Any = backend
+    return nw.from_dict(columns, backend=kind).to_native()
 
 
 def check_numeric_table(name: str, table: object) -> None:

@@ -1,10 +1,14 @@
 """Checks of arguments that several parts share: each error names the argument, the rule and the value."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+# What joblib can count in.
+MOST_JOBS = (1 << 31) - 1
 
 
 def check_integer(name: str, value: object, *, least: int) -> None:
@@ -28,11 +32,18 @@ def check_real(
         raise ValueError(f"{name} must be a finite number of at least {least:g}; got {value!r}.")
 
 
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise unless the value is one of the choices."""
+    known = list(choices)
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}.")
+
+
 def check_jobs(n_jobs: object) -> None:
     """Raise unless the value is a number of threads as joblib takes it, or None."""
     if n_jobs is None:
         return
-    check_integer("n_jobs", n_jobs, least=-np.iinfo(np.int32).max)
+    check_integer("n_jobs", n_jobs, least=-MOST_JOBS)
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0; got 0.")
 

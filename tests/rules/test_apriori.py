@@ -16,7 +16,7 @@ from tests.rules.reference import frequent_sets, mine
 
 from kmad import Itemsets, apriori, association_rules
 from kmad._threads import Threads
-from kmad.rules import _branches, _database, _memory, _miner, _order, _reports
+from kmad.rules import _branches, _database, _memory, _merging, _miner, _order, _reports, _work
 from kmad.rules._apriori import least_count, whole_weights
 from kmad.rules._database import build_database
 from kmad.rules._miner import Miner
@@ -141,15 +141,16 @@ def test_pieces_buffers_and_tables_change_nothing(monkeypatch, kind, dense):
     weighted = arrays(apriori(baskets, min_support=support, kind=kind, sample_weight=np.ones(len(baskets))))
     assert usual == weighted
     # The least of everything: arrays that must grow, a pause after every step, no merging, no table of pairs.
-    for name, value in {"ALONE": 1, "BUDGET": 1, "FEWEST_NODES": 1, "FEWEST_LISTS": 1, "FEWEST_WORDS": 1}.items():
-        monkeypatch.setattr(_miner, name, value)
-    monkeypatch.setattr(_database, "DISTINCT", 0.0)
+    for module, *names in ((_miner, "ALONE", "BUDGET"), (_work, "FEWEST_NODES", "FEWEST_LISTS", "FEWEST_WORDS")):
+        for name in names:
+            monkeypatch.setattr(module, name, 1)
+    monkeypatch.setattr(_merging, "DISTINCT", 0.0)
     # Which array grows where depends on what threads hand on: one alone goes all ways every time.
     for n_jobs in (1, 2):
         assert arrays(apriori(baskets, min_support=support, kind=kind, n_jobs=n_jobs)) == usual
     for module, name, value in [
         (_database, "MOST_PAIRS", 0),
-        (_database, "DISTINCT", 1.0),
+        (_merging, "DISTINCT", 1.0),
         (_database, "WORD_BITS", 0),
         (_database, "CHUNK_ITEMS", 20),
         (_order, "WORD_BITS", 0),
@@ -220,7 +221,7 @@ def test_words_grow_where_pairs_of_items_are_counted_row_by_row(monkeypatch):
     baskets = [["rare", *items] for group in groups for items in (group, group, *([item] for item in group))]
     baskets += [[item] for group in groups for item in group for _ in range(50)]
     usual = arrays(apriori(baskets, min_support=2, n_jobs=1))
-    monkeypatch.setattr(_miner, "FEWEST_WORDS", 1)
+    monkeypatch.setattr(_work, "FEWEST_WORDS", 1)
     assert arrays(apriori(baskets, min_support=2, n_jobs=1)) == usual
 
 

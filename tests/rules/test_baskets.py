@@ -1,4 +1,7 @@
 import gzip
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -268,11 +271,37 @@ def test_sparse_columns_are_found_where_pandas_does_not_hand_out_arrays():
     assert read.items.tolist() == np.nonzero(ONE_HOT)[1].tolist()
 
 
+def test_types_of_columns_are_found_where_pandas_does_not_hand_out_arrays():
+    class Table:
+        def __init__(self, table):
+            self.dtypes = table.dtypes
+
+    table = pd.DataFrame({"a": [1], "b": [True], "c": pd.arrays.SparseArray([1])})
+    types = _one_hot.list_types(Table(table))
+    assert types == _one_hot.list_types(table) == table.dtypes.tolist()
+
+
+@pytest.mark.parametrize("read", [list, sparse.csr_matrix, pd.DataFrame], ids=["lists", "matrix", "table"])
+def test_baskets_of_the_caller_are_not_written_over(read):
+    # Of more items than a word has bits, and half of them too rare.
+    X = np.arange(200) % np.arange(3, 143)[:, None] == 0
+    given = [np.flatnonzero(row).tolist() for row in X.T] if read is list else read(X.T)
+    before = pickle.dumps(given)
+    assert 62 < np.count_nonzero(apriori(given, min_support=3).lengths == 1) < 140
+    assert pickle.dumps(given) == before
+
+
 @pytest.mark.parametrize("n_rows", [8, 40, 64, 67])
 def test_rows_of_columns_of_any_length_are_found(n_rows):
     X = np.asfortranarray(np.random.default_rng(0).random((n_rows, 3)) < 0.5)
     read = by_basket(read_baskets(X, None, None, Threads(1)))
     assert read.items.tolist() == np.nonzero(X)[1].tolist()
+
+
+def test_matrices_are_known_without_an_import_of_theirs():
+    code = "import sys; from kmad import apriori; print('scipy.sparse' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_sparse_pandas_columns_may_store_zeros():

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 
 from kmad import Itemsets
-from kmad.rules import _itemsets
 
 
 def some(**changes):
@@ -96,12 +95,6 @@ def test_a_table_is_of_the_kind_asked_for():
     assert isinstance(table, pa.Table)
     assert table["itemsets"].to_pylist() == [["tea"], ["milk"], ["bread"], ["tea", "milk"], ["tea", "bread"]]
     assert table["count"].to_pylist() == [5, 4, 3, 4, 2]
-
-
-def test_a_table_of_what_is_not_installed_is_an_error(monkeypatch):
-    monkeypatch.setattr(_itemsets, "find_spec", {}.get)
-    with pytest.raises(ImportError, match="a table of itemsets needs pandas: install it, or give another backend"):
-        some().to_frame()
 
 
 def test_itemsets_say_what_they_are():

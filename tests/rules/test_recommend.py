@@ -148,7 +148,7 @@ def test_recommendations_become_a_table():
         ({"basket": 3}, TypeError, "basket must be a collection of items; got 3, a int"),
         ({"n": 0}, ValueError, "n must be at least 1; got 0"),
         ({"by": "size"}, ValueError, "by must be one of .*; got 'size'"),
-        ({"combine": "mean"}, ValueError, "combine must be one of max, sum; got 'mean'"),
+        ({"combine": "mean"}, ValueError, "combine must be one of 'max', 'sum'; got 'mean'"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, error, message):

@@ -338,10 +338,15 @@ def test_table_is_of_the_kind_of_the_baskets(backend, kind):
     assert all(isinstance(part, frozenset) for part in chosen["consequents"])
 
 
-def test_table_needs_its_library(itemsets, monkeypatch):
-    monkeypatch.setattr("kmad.rules._recommend.find_spec", lambda _: None)
-    with pytest.raises(ImportError, match="a table needs pandas, which is not installed"):
-        association_rules(itemsets).to_frame()
+def test_table_of_a_kind_that_cannot_be_had_is_an_error(itemsets, monkeypatch):
+    rules = association_rules(itemsets)
+    for has_table in (itemsets, rules, rules.recommend_many([])):
+        with pytest.raises(ValueError, match="backend must be one of 'pandas', 'polars', 'pyarrow'; got 'excel'"):
+            has_table.to_frame(backend="excel")
+        with monkeypatch.context() as patched:
+            patched.setattr("kmad._frames.find_spec", lambda _: None)
+            with pytest.raises(ImportError, match="a table needs pandas, which is not installed: install it, or give"):
+                has_table.to_frame()
 
 
 def test_rules_survive_pickling(itemsets):
@@ -382,10 +387,10 @@ def test_wrong_arguments_are_named(itemsets, options, error, message):
 @pytest.mark.parametrize(
     ("method", "arguments", "message"),
     [
-        ("p_values", {"against": "chance"}, "against must be one of independence, simpler; got 'chance'"),
-        ("p_values", {"method": "t"}, "method must be one of fisher, chi-square; got 't'"),
-        ("p_values", {"alternative": "less"}, "alternative must be one of greater, two-sided; got 'less'"),
-        ("p_values", {"adjust": "sidak"}, "adjust must be one of none, bonferroni, holm, fdr; got 'sidak'"),
+        ("p_values", {"against": "chance"}, "against must be one of 'independence', 'simpler'; got 'chance'"),
+        ("p_values", {"method": "t"}, "method must be one of 'fisher', 'chi-square'; got 't'"),
+        ("p_values", {"alternative": "less"}, "alternative must be one of 'greater', 'two-sided'; got 'less'"),
+        ("p_values", {"adjust": "sidak"}, "adjust must be one of 'none', 'bonferroni', 'holm', 'fdr'; got 'sidak'"),
         ("p_values", {"n_tests": 1}, "n_tests must be at least"),
         ("significant", {"alpha": 0}, "alpha must lie between 0 and 1"),
         ("prune_redundant", {"min_improvement": -1}, "min_improvement must be"),

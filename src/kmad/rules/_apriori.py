@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_jobs, check_weights
+from kmad._validation import check_choice, check_integer, check_jobs, check_weights
 from kmad.rules._baskets import Integers, Labels
 from kmad.rules._database import build_database, count_items
 from kmad.rules._itemsets import KINDS, Itemsets
@@ -177,8 +177,7 @@ def check_arguments(
         check_integer("max_len", max_len, least=1)
         if max_len < min_len:  # type: ignore[operator]
             raise ValueError(f"max_len must be at least min_len={min_len}; got {max_len}.")
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}.")
+    check_choice("kind", kind, KINDS)
     if max_itemsets is not None:
         check_integer("max_itemsets", max_itemsets, least=1)
     check_jobs(n_jobs)

@@ -22,6 +22,7 @@ class Baskets(NamedTuple):
     backend: str | None  # kind of table that they came in
     sizes: Integers | None = None  # (n_codes,) number of baskets that hold each item, where it is known
     numbers: Items | None = None  # (n_codes,) number of the item of each code
+    spare: bool = False  # whether the items may be written over: they are not the caller's
 
     @property
     def n_baskets(self) -> int:

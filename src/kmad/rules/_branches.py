@@ -1,12 +1,8 @@
 """The search: every frequent set with a given first item, written as a tree of nodes."""
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from kmad._jit import inner_kernel, kernel
-from kmad.rules._baskets import Integers, Items
 
 FREQUENT, CLOSED, MAXIMAL = 0, 1, 2
 # To numba a literal 0 or 1 is of a type of its own, for which it compiles anew all that it is handed to.
@@ -24,40 +20,6 @@ N_STATE = 13
 # Entries of a frame: a list of extensions, the next to take, the set that they extend, and where their words begin.
 START, NEXT, END, PREFIX, PREFIX_END, FLOOR = 0, 1, 2, 3, 4, 5
 N_FRAME = 6
-
-
-class Nodes(NamedTuple):
-    """Sets as a tree: each is its parent's and one item more. Node 0 is the empty set."""
-
-    parents: Items  # (capacity,)
-    items: Items  # (capacity,)
-    counts: Integers  # (capacity,) 0 where the set is only on the way to another
-    lengths: Items  # (capacity,)
-
-
-class Work(NamedTuple):
-    """What a search keeps between its calls."""
-
-    state: Integers
-    tally: Integers  # (n_items,) zeros between uses
-    found: Items  # (n_items + 1,) items, or partners' numbers, that a tally shows to be frequent
-    local: Items  # (n_items,) number of an item beside the first, -1 between uses
-    partners: Items  # (n_items,) the item of each such number; excluded ones, earlier than the first, stand first
-    partner_counts: Integers  # (n_items,) weight of the rows with the first item and that one
-    slots: Items  # (n_items,) one more than the place of a partner in the list of extensions, 0 for others
-    local_rows: Items  # (largest branch,) rows of the first item, of partners' numbers; laid out as in the database
-    local_weights: Integers  # (longest list,) or (0,)
-    local_places: Items  # (largest branch,)
-    local_offsets: Integers  # (n_items + 1,)
-    perfect: Items  # (n_items,) items in every row of the set at hand
-    path: Items  # (n_items,) items of the set at hand where it must be closed
-    path_nodes: Items  # (n_items,) their nodes, -1 where the path has none yet
-    frames: Integers  # (longest row + 1, 6)
-    planes: Integers  # (64,) the next place in the words, for each bit of the rows' weights
-    shift: NDArray[np.uint8]  # (most words,) bit of the weights that a word stands for
-    bits: NDArray[np.uint64]  # (capacity,) rows of the extensions, each a number of words
-    list_items: Items  # (capacity,) items that extend a set on the path
-    list_counts: Integers  # (capacity,) weight of the rows with the set and that item
 
 
 @kernel

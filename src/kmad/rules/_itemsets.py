@@ -2,13 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Self
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from kmad._frames import choose_backend, make_table
 
 KINDS = ("frequent", "closed", "maximal")
 
@@ -171,18 +171,17 @@ class Itemsets:
 
         Raises
         ------
+        ValueError
+            When there is no such kind of table.
         ImportError
-            When the library of that kind of table is not installed.
+            When its library is not installed.
         """
-        wanted: Any = backend or self.backend or "pandas"
-        if find_spec(wanted) is None:
-            raise ImportError(f"a table of itemsets needs {wanted}: install it, or give another backend to to_frame.")
+        kind = choose_backend(backend, self.backend)
         names = self.labels[self.items].tolist()
         edges = self.offsets.tolist()
-        collect: Any = frozenset if wanted == "pandas" else list
+        collect: Any = frozenset if kind == "pandas" else list
         sets = [collect(names[start:stop]) for start, stop in pairwise(edges)]
-        columns = {"itemsets": sets, "support": self.support, "count": self.counts}
-        return nw.from_dict(columns, backend=wanted).to_native()
+        return make_table({"itemsets": sets, "support": self.support, "count": self.counts}, kind)
 
     def _select(self, which: NDArray[np.intp]) -> Self:
         lengths = self.lengths[which]

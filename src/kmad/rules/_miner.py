@@ -1,10 +1,8 @@
 """All frequent sets of a database: the search cut into pieces, for threads, the guard, progress and Ctrl-C."""
 
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
@@ -17,19 +15,16 @@ from kmad.rules._branches import (
     FREQUENT,
     LISTS,
     MAXIMAL,
-    N_FRAME,
-    N_STATE,
     NODE,
     NODES,
     PAUSED,
     SETS,
-    Nodes,
-    Work,
     search,
 )
 from kmad.rules._database import Database, count_pairs
 from kmad.rules._memory import itemsets_at_hand
 from kmad.rules._reports import Reports
+from kmad.rules._work import Nodes, Work, doubled, new_nodes, new_work
 
 CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
 # Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
@@ -38,9 +33,6 @@ PIECES = 32
 ALONE = 1_000_000
 # So many sets fit anywhere; for more, the memory at hand must be looked up.
 FEW_SETS = 1 << 20
-S = TypeVar("S", bound=np.generic)
-
-FEWEST_NODES, FEWEST_LISTS, FEWEST_WORDS = 1 << 12, 1 << 10, 1 << 14
 
 
 class TooManyItemsetsError(Exception):
@@ -106,8 +98,8 @@ class Miner:
 
     def _search(self, first: int, last: int, budget: int | None) -> tuple[Nodes, int]:
         """Search from one first item up to another, or to where the budget ends; the sets, and where that was."""
-        work = self._idle.pop() if self._idle else self._new_work()
-        nodes = new_nodes(FEWEST_NODES)
+        work = self._idle.pop() if self._idle else new_work(self._database, self._longest_row)
+        nodes = new_nodes()
         work.state[:] = 0
         work.state[FIRST] = first
         work.state[NODE] = 1
@@ -144,48 +136,3 @@ class Miner:
         self._reports.tell_at_times(
             "apriori: %s itemsets so far, at item %d of %d", f"{found:,}", first, len(self._database.counts)
         )
-
-    def _new_work(self) -> Work:
-        database = self._database
-        n_items, held = len(database.counts), len(database.rows)
-        longest_list = int(np.diff(database.list_offsets).max(initial=0))
-        n_planes = int(database.weights.max(initial=1)).bit_length()
-        return Work(
-            state=np.zeros(N_STATE, np.int64),
-            tally=np.zeros(n_items, np.int64),
-            # The kernels write a number before they know whether to keep it.
-            found=np.empty(n_items + 1, np.int32),
-            local=np.full(n_items, -1, np.int32),
-            partners=np.empty(n_items, np.int32),
-            partner_counts=np.empty(n_items, np.int64),
-            slots=np.zeros(n_items, np.int32),
-            local_rows=np.empty(held + 2, np.int32),
-            local_weights=np.empty(longest_list if len(database.weights) else 0, np.int64),
-            local_places=np.empty(held, np.int32),
-            local_offsets=np.empty(n_items + 1, np.int64),
-            perfect=np.empty(n_items, np.int32),
-            path=np.empty(n_items, np.int32),
-            path_nodes=np.empty(n_items, np.int32),
-            frames=np.empty((self._longest_row + 1, N_FRAME), np.int64),
-            planes=np.empty(64, np.int64),
-            shift=np.zeros(longest_list * n_planes // 64 + n_planes, np.uint8),
-            bits=np.empty(FEWEST_WORDS, np.uint64),
-            list_items=np.empty(FEWEST_LISTS, np.int32),
-            list_counts=np.empty(FEWEST_LISTS, np.int64),
-        )
-
-
-def new_nodes(capacity: int) -> Nodes:
-    return Nodes(
-        parents=np.zeros(capacity, np.int32),
-        items=np.zeros(capacity, np.int32),
-        counts=np.zeros(capacity, np.int64),
-        lengths=np.zeros(capacity, np.int32),
-    )
-
-
-def doubled(array: NDArray[S]) -> NDArray[S]:
-    """A copy with as much room again at its end."""
-    larger = np.empty(2 * len(array), array.dtype)
-    larger[: len(array)] = array
-    return larger

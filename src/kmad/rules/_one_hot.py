@@ -8,12 +8,13 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, inner_kernel, kernel
+from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, Labels, running_sum
+from kmad.rules._bits import find_rows
 
 # Cells of an array that are searched at once, of one that lies row by row and of one that lies column by column.
-ROW_CELLS, COLUMN_CELLS = 1 << 20, 1 << 23
+ROW_CELLS, COLUMN_CELLS = 1 << 22, 1 << 23
 NAME_COLUMNS = "Where the rows are pairs of basket and item, name the two columns: basket=, item=."
 
 
@@ -26,13 +27,20 @@ def read_pandas(table: Any, threads: Threads) -> Baskets | Columns | None:
         return None
     labels = table.columns.tolist()
     # By identity, as types are slow to compare; most often all columns share one.
-    types = table.dtypes.tolist()
+    types = list_types(table)
     kinds: list[Any] = list(dict(zip(map(id, types), types, strict=True)).values())
     if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
         return read_sparse_columns(table, labels)
     if all(isinstance(kind, np.dtype) and kind == kinds[0] and kind.kind in "biuf" for kind in kinds):
         return read_array(table.to_numpy(), labels, "pandas", threads)
     return None
+
+
+def list_types(table: Any) -> list[Any]:
+    """The type of each column."""
+    # To make a Series of them would take a tenth of the time of a small search.
+    manager: Any = getattr(table, "_mgr", None)
+    return list(manager.get_dtypes() if hasattr(manager, "get_dtypes") else table.dtypes)
 
 
 def read_one_hot(table: nw.DataFrame[Any]) -> Columns:
@@ -57,9 +65,7 @@ def read_one_hot(table: nw.DataFrame[Any]) -> Columns:
 
 def read_sparse_columns(table: Any, labels: Labels) -> Columns:
     """Baskets of pandas' sparse columns that are zero where they hold no value."""
-    # To make a Series of each column would take ten times as long.
-    arrays = getattr(table, "_iter_column_arrays", lambda: (series.array for _, series in table.items()))
-    columns = list(arrays())
+    columns = list_arrays(table)
     lists, stored = [column.sp_index.indices for column in columns], [column.sp_values for column in columns]
     values = np.concatenate(stored)
     t = find_other(values)
@@ -70,6 +76,16 @@ def read_sparse_columns(table: Any, labels: Labels) -> Columns:
     if not values.all():
         lists = [rows[held != 0] for rows, held in zip(lists, stored, strict=True)]
     return join_columns(lists, len(table), labels, "pandas")
+
+
+def list_arrays(table: Any) -> list[Any]:
+    """The array of each column, of columns that pandas holds one by one, as it does sparse ones."""
+    # To make a Series of each, or to ask for one after the other, takes longer than all else for thousands of columns.
+    manager: Any = getattr(table, "_mgr", None)
+    if not hasattr(manager, "blknos"):
+        return [series.array for _, series in table.items()]
+    arrays = [block.values for block in manager.blocks]
+    return [arrays[b] for b in manager.blknos.tolist()]
 
 
 def join_columns(lists: list[Items], n_baskets: int, labels: Labels, backend: str) -> Columns:
@@ -119,12 +135,14 @@ def read_rows(array: NDArray[np.bool_], labels: Labels, backend: str | None, thr
     sizes = np.empty(n_rows, np.int64)
 
     def find(start: int, stop: int) -> Items:
-        room = np.empty((stop - start) * n_columns + 1, np.int32)
-        n = find_columns(flags[start * n_columns : stop * n_columns], n_columns, room, sizes[start:stop])
-        return room[:n].copy()
+        # The kernel writes a number before it knows whether to keep it.
+        room = np.empty(np.count_nonzero(array[start:stop]) + 1, np.int32)
+        find_columns(flags[start * n_columns : stop * n_columns], n_columns, room, sizes[start:stop])
+        return room[:-1]
 
-    found = threads.map(find, [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)])
-    return Baskets(np.concatenate([np.empty(0, np.int32), *found]), running_sum(sizes), labels, backend)
+    found = threads.map(find, pairwise([*range(0, n_rows, step), n_rows]))
+    items = found[0] if len(found) == 1 else np.concatenate([np.empty(0, np.int32), *found])
+    return Baskets(items, running_sum(sizes), labels, backend)
 
 
 def read_columns(array: NDArray[np.bool_], labels: Labels, backend: str | None, threads: Threads) -> Columns:
@@ -157,10 +175,10 @@ def column_chunks(n_columns: int, n_rows: int) -> list[tuple[int, int]]:
 def find_columns(
     flags,  # (n_rows * n_columns,) IN: zeros and ones
     n_columns,
-    columns,  # (n_rows * n_columns + 1,) OUT
+    columns,  # (number of ones + 1,) OUT
     sizes,  # (n_rows,) OUT
 ):
-    """Write the columns of the ones, row by row, and return how many there are."""
+    """Write the columns of the ones, row by row."""
     n, n_cells = 0, len(flags)
     whole = n_cells - n_cells % 8
     words = flags[:whole].view(np.uint64)
@@ -180,7 +198,6 @@ def find_columns(
             columns[u] -= first
             u += 1
         sizes[r] = u - begin
-    return n
 
 
 @kernel
@@ -196,48 +213,3 @@ def count_flags(
         for r in range(flags.shape[1]):
             n += flags[j, r]
         sizes[j] = n
-
-
-@kernel
-def find_rows(
-    flags,  # (n_columns, n_rows) IN: zeros and ones
-    which,  # (n,) IN: columns
-    ends,  # (n,) IN: where the rows of each end
-    start,
-    stop,
-    rows,  # (total,) OUT
-):
-    """Write the rows of the ones of some columns, from the one at `start` to that at `stop`."""
-    n_rows = flags.shape[1]
-    whole = n_rows // 8
-    packed = np.zeros((n_rows + 63) // 64 * 8, np.uint8)
-    bits = packed.view(np.uint64)
-    to = ends[start - 1] if start > 0 else 0
-    for n in range(start, stop):
-        column = flags[which[n]]
-        words = column[: 8 * whole].view(np.uint64)
-        for w in range(whole):
-            # The factor moves the flag of byte b to bit 56 + b.
-            packed[w] = (words[w] * np.uint64(0x0102040810204080)) >> np.uint64(56)
-        if whole < len(packed):
-            last = 0
-            for r in range(8 * whole, n_rows):
-                last |= column[r] << (r - 8 * whole)
-            packed[whole] = last
-        for w in range(len(bits)):
-            word = bits[w]
-            while word:
-                rest = word & (word - np.uint64(1))
-                rows[to] = 64 * w + count_bits((word ^ rest) - np.uint64(1))
-                to += 1
-                word = rest
-
-
-@inner_kernel
-def count_bits(word):
-    """Number of ones in a word."""
-    # The compiler knows this for a count of bits.
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))

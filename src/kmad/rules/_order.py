@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kmad._jit import inner_kernel, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Integers, Items, running_sum
-from kmad.rules._branches import Nodes
+from kmad.rules._work import Nodes
 
 # Bits of a word that hold a set of so few items; above them stands the number of items. The word of none.
 WORD_BITS = 57

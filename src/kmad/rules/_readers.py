@@ -1,6 +1,7 @@
 """Baskets from whatever holds them, as numbered items."""
 
 import gzip
+import sys
 from array import array
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -10,7 +11,6 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
-from scipy import sparse
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
@@ -33,10 +33,11 @@ def read_baskets(baskets: object, basket: str | None, item: str | None, threads:
     """Turn any kind of baskets into numbered items."""
     long = basket is not None or item is not None
     if not long:
-        read = read_pandas(baskets, threads)
+        # Lists and pandas tables come first: to ask for other kinds takes as long as a small search.
+        read = read_lists(baskets) if isinstance(baskets, list | tuple) else read_pandas(baskets, threads)
         if read is not None:
             return read
-    table = None if isinstance(baskets, np.ndarray | list | tuple) else nw.from_native(baskets, pass_through=True)
+    table = None if isinstance(baskets, np.ndarray) else nw.from_native(baskets, pass_through=True)
     if isinstance(table, nw.LazyFrame):
         raise TypeError(f"baskets must be in memory; got a lazy {type(baskets).__name__}: collect it first.")
     if isinstance(table, nw.DataFrame):
@@ -45,13 +46,13 @@ def read_baskets(baskets: object, basket: str | None, item: str | None, threads:
         raise ValueError(f"basket and item name columns of a table; got baskets of type {type(baskets).__name__}.")
     if isinstance(baskets, str | Path):
         return read_fimi(Path(baskets))
-    if sparse.issparse(baskets):
+    if is_sparse(baskets):
         return read_sparse(baskets)
     if isinstance(baskets, np.ndarray) and baskets.ndim == 2 and baskets.dtype != object:
         return read_array(baskets, range(baskets.shape[1]), None, threads)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
-    return read_lists(baskets if isinstance(baskets, list | tuple) else list(baskets))
+    return read_lists(list(baskets))
 
 
 def read_lists(baskets: Sequence[Any]) -> Baskets:
@@ -121,13 +122,13 @@ def count_codes(values: Items, offsets: Integers, n_codes: int) -> Baskets:
     n = count_values(frozen(values), frozen(offsets), last, sizes, seen)
     numbers = np.zeros(n_codes, np.int32)
     numbers[seen[:n]] = np.arange(n, dtype=np.int32)
-    return Baskets(values, offsets, seen[:n].tolist(), None, sizes, numbers)
+    return Baskets(values, offsets, seen[:n].tolist(), None, sizes, numbers, spare=True)
 
 
 def number_baskets(values: Integers, offsets: Integers) -> Baskets:
     """Baskets of integers, numbered as they first appear."""
     items, labels = number(values)
-    return Baskets(items, offsets, labels.tolist(), None)
+    return Baskets(items, offsets, labels.tolist(), None, spare=True)
 
 
 def most_span(n_values: int) -> int:
@@ -188,6 +189,12 @@ def number_column(column: nw.Series[Any], argument: str) -> tuple[Items, Sequenc
         return np.fromiter(map(ids.__getitem__, column.to_list()), np.int32, len(column)), list(ids)
     except TypeError as error:
         raise TypeError(f"{argument} must name a column of hashable values; {column.name!r}: {error}.") from error
+
+
+def is_sparse(baskets: object) -> bool:
+    """Whether it is a matrix of SciPy: who has one has imported that, which takes a sixth of our own import."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(baskets))
 
 
 def read_sparse(matrix: Any) -> Baskets:

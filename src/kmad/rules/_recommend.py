@@ -1,14 +1,13 @@
 """What to offer to someone with a basket: the rules that apply to it, looked up fast."""
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from kmad._frames import choose_backend, make_table
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.rules._itemsets import Itemsets
@@ -111,9 +110,12 @@ class Recommendations:
 
         Raises
         ------
+        ValueError
+            When there is no such kind of table.
         ImportError
-            When the library of that kind of table is not installed.
+            When its library is not installed.
         """
+        kind = choose_backend(backend, self.backend)
         there = self.items >= 0
         which, _ = np.nonzero(there)
         columns = {
@@ -122,15 +124,7 @@ class Recommendations:
             "score": self.scores[there],
             "rule": self.rules[there],
         }
-        return make_table(columns, backend or self.backend)
-
-
-def make_table(columns: dict[str, Any], backend: str | None) -> Any:
-    """A table of the kind wanted; None is pandas."""
-    wanted: Any = backend or "pandas"
-    if find_spec(wanted) is None:
-        raise ImportError(f"a table needs {wanted}, which is not installed: install it, or give another backend.")
-    return nw.from_dict(columns, backend=wanted).to_native()
+        return make_table(columns, kind)
 
 
 class Offers(NamedTuple):
