@@ -321,7 +321,7 @@ def render(results: dict[str, Any]) -> str:
                     [
                         f"{case.about}: {step}",
                         peer,
-                        f"{ours:.4f} s",
+                        f"{ours:.4f} s ({len(times)})",
                         f"{theirs:.3f} s ({len(other)})" if other else "missing",
                         f"{theirs / ours:.1f}×" if theirs else "",
                         f"{found['n_distinct']:,}",
@@ -330,7 +330,7 @@ def render(results: dict[str, Any]) -> str:
     machine = results["machine"]
     notes = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}.",
-        f"Medians of {results['rounds']} runs after one that is not counted; of lifetimes, as many as in brackets.",
+        "Medians of as many runs as in brackets, after one that is not counted where it took less than 5 s.",
     ]
     if results["missing"]:
         notes.append(f"Missing: lifetimes; {results['missing']}.")
@@ -343,7 +343,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m benchmarks.purchase_models", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--case", action="append", choices=list(CASES), help="default: all but pareto-1m")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="compare with published figures instead")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks_value.md")
     options = parser.parse_args(arguments)
@@ -363,7 +363,7 @@ def main(arguments: list[str] | None = None) -> None:
     results: dict[str, Any] = {"cases": {}}
     if RESULTS.exists():
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    results |= {"machine": describe_machine(), "rounds": options.rounds, "missing": missing}
+    results |= {"machine": describe_machine(), "missing": missing}
     for name in options.case or QUICK:
         print(f"{name} ...", file=sys.stderr)
         results["cases"][name] = run_case(CASES[name], peer, options.rounds)

@@ -7,6 +7,7 @@ from tests.value.purchases import assert_derivatives, assert_predictions, draw_b
 
 from kmad import BGNBD, MBGNBD
 from kmad._threads import Threads
+from kmad.value import _bg_nbd
 from kmad.value._continuous import Rows
 
 FITTED = {"r": 0.2425967, "alpha": 4.413659, "a": 0.7929869, "b": 2.426164}
@@ -115,6 +116,13 @@ def test_one_time_buyers_are_alive_in_one_model_and_not_in_the_other():
 
 
 @pytest.mark.parametrize("cls", [BGNBD, MBGNBD])
+def test_recency_that_rounding_put_after_the_age_counts_as_the_age(cls):
+    model = cls.from_params(**SMOOTH)
+    after, at = model.probability_alive([[3, 10 * (1 + 1e-12), 10.0], [3, 10.0, 10.0]])
+    assert after == at
+
+
+@pytest.mark.parametrize("cls", [BGNBD, MBGNBD])
 @pytest.mark.parametrize("alpha", [1e-6, 1.0, 1e9])
 @pytest.mark.parametrize("shape", [1e-3, 1.0, 1e4])
 def test_nothing_overflows(cls, alpha, shape):
@@ -144,6 +152,14 @@ def test_probabilities_of_purchases_add_up(cls):
         assert sum(counts) == pytest.approx(1.0, abs=1e-10)
         mean = np.atleast_1d(model.expected_purchases(30.0, customers))[0]
         assert np.arange(200) @ counts == pytest.approx(mean, rel=1e-9)
+
+
+def test_wrong_customer_is_found_among_many(monkeypatch):
+    monkeypatch.setattr(_bg_nbd, "BLOCK_SIZE", 64)
+    customers = np.tile([3, 10.0, 20.0], (1000, 1))
+    customers[900, 1] = 21.0
+    with pytest.raises(ValueError, match=r"recency from 0 to T; got .* in row 900, and 1 such"):
+        BGNBD.from_params(**SMOOTH).probability_alive(customers)
 
 
 @pytest.mark.parametrize(("cls", "early"), [(BGNBD, False), (MBGNBD, True)])

@@ -4,6 +4,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
+from tests.asserts import rows
 
 from kmad import BGBB, BGNBD, GammaGamma, ParetoNBD, customer_summary, early_warning
 from kmad.datasets import make_lifecycles
@@ -95,7 +96,7 @@ def test_warning_is_of_the_kind_that_came_in(make):
 
 
 def test_warning_finds_who_left_in_a_log():
-    log = make_lifecycles(400)
+    log = make_lifecycles(rows(400, 150))
     now = customer_summary(log._asdict(), **LOG)
     before = customer_summary(log._asdict(), **LOG, end="2026-10-01")
     warning = early_warning(now, before, unit="week", horizon="year")

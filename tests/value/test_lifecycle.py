@@ -196,16 +196,23 @@ def test_value_leaves_table_and_models_unchanged():
 
 @pytest.fixture(scope="module")
 def generated():
-    log = make_lifecycles(rows(300, 100))
+    log = make_lifecycles(rows(300, 60))
     return customer_summary(log._asdict(), customer="customer", date="date", amount="amount", unit="week")
 
 
-def test_models_are_fitted_where_they_are_not(generated):
-    whole = value_of(generated, model=None, spend_model=None)
-    model = ParetoNBD().fit(customers_of(generated))
+@pytest.fixture(scope="module")
+def fitted(generated):
+    """The models of the generated customers: without the jit their fit takes seconds."""
     spends = np.column_stack([generated["frequency"], generated["monetary_value"]])
-    spend_model = GammaGamma().fit(spends[spends[:, 0] > 0])
-    by_hand = value_of(generated, model=model, spend_model=spend_model)
+    return {
+        "model": ParetoNBD().fit(customers_of(generated)),
+        "spend_model": GammaGamma().fit(spends[spends[:, 0] > 0]),
+    }
+
+
+def test_models_are_fitted_where_they_are_not(generated, fitted):
+    whole = value_of(generated, model=None, spend_model=None)
+    by_hand = value_of(generated, **fitted)
     for name in whole:
         np.testing.assert_array_equal(whole[name], by_hand[name])
     other = value_of(generated, model=MBGNBD(), spend_model=GammaGamma())
@@ -226,9 +233,9 @@ def test_fit_without_dropout_is_told():
         early_warning(loyal, unit="week", horizon="year", model=MBGNBD(), spend_model=SPEND)
 
 
-def test_default_model_doubts_one_time_buyers(generated):
+def test_default_model_doubts_one_time_buyers(generated, fitted):
     once = (generated["frequency"] == 0) & (generated["T"] > 26)
-    assert value_of(generated, model=None, spend_model=None)["probability_alive"][once].max() < 1
+    assert value_of(generated, **fitted)["probability_alive"][once].max() < 1
     assert (value_of(generated, model=BGNBD(), spend_model=None)["probability_alive"][once] == 1).all()
 
 
@@ -239,8 +246,8 @@ def test_amounts_of_nothing_are_left_out_of_the_fit(generated):
     assert np.isfinite(value["expected_spend"]).all()
 
 
-def test_draws_enclose_the_fit(generated, monkeypatch):
-    options = {"model": None, "spend_model": None, "n_draws": rows(40, 8), "random_state": 0}
+def test_draws_enclose_the_fit(generated, fitted, monkeypatch):
+    options = {**fitted, "n_draws": rows(40, 20), "random_state": 0}
     value = value_of(generated, **options, level=0.8)
     for name in UNCERTAIN:
         low, high = value[f"{name}_low"], value[f"{name}_high"]
@@ -256,15 +263,12 @@ def test_draws_enclose_the_fit(generated, monkeypatch):
     assert set(value) - set(value_of()) == {f"{name}_{end}" for name in UNCERTAIN for end in ("low", "high")}
 
 
-def test_draws_are_the_quantiles_of_the_drawn_models(generated):
-    model = ParetoNBD().fit(customers_of(generated))
-    spends = np.column_stack([generated["frequency"], generated["monetary_value"]])
-    spend_model = GammaGamma().fit(spends)
-    value = value_of(generated, model=model, spend_model=spend_model, n_draws=5, random_state=3)
+def test_draws_are_the_quantiles_of_the_drawn_models(generated, fitted):
+    value = value_of(generated, **fitted, n_draws=5, random_state=3)
     rng = np.random.default_rng(3)
     drawn = [
         value_of(generated, model=one, spend_model=other)["potential_value"]
-        for one, other in zip(model.draw(5, rng), spend_model.draw(5, rng), strict=True)
+        for one, other in zip(fitted["model"].draw(5, rng), fitted["spend_model"].draw(5, rng), strict=True)
     ]
     assert_allclose(value["potential_value_low"], np.quantile(drawn, 0.05, axis=0))
     assert_allclose(value["potential_value_high"], np.quantile(drawn, 0.95, axis=0))

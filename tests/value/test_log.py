@@ -185,6 +185,7 @@ def test_customers_that_cannot_be_sorted_are_an_error():
     for table in (
         {"who": np.array(["a", 1], object), "when": DAYS[:2]},
         pd.DataFrame({"who": [{1}, {2}], "when": DAYS[:2]}),
+        pa.table({"who": pa.array([[1], [2]]), "when": DAYS[:2]}),
     ):
         with pytest.raises(TypeError, match="customers that can be sorted; column 'who': "):
             read(table)

@@ -1,4 +1,4 @@
-"""Kernels that look at each customer: is he what a model can read, what lies ahead of him."""
+"""Kernels that tell what lies ahead of each customer."""
 
 import numpy as np
 
@@ -6,30 +6,6 @@ from kmad._jit import kernel, reordering_kernel
 
 # Terms of a tabulated polynomial.
 N_TERMS = 16
-
-
-@kernel
-def are_purchases(
-    x,  # (n,) IN
-    recency,  # (n,) IN
-    T,  # (n,) IN
-    slack,  # float, IN, by how much recency may exceed T, of T
-    most,  # float, IN
-):
-    """Whether every row has a frequency of at most `most`, a recency and a T; and whether a recency exceeds its T."""
-    right, beyond = True, False
-    for i in range(len(x)):
-        right &= (
-            (T[i] < np.inf)
-            & (recency[i] >= 0.0)
-            & (recency[i] <= T[i] * (1.0 + slack))
-            & (x[i] >= 0.0)
-            & (x[i] <= most)
-            & (x[i] == np.floor(x[i]))
-            & ((x[i] > 0.0) | (recency[i] == 0.0))
-        )
-        beyond |= recency[i] > T[i]
-    return right, beyond
 
 
 @reordering_kernel

@@ -13,11 +13,12 @@ from kmad.value._ahead import mean_ratios
 from kmad.value._beta import BetaNodes, beta_nodes, gamma_nodes, mean_fall, mean_power
 from kmad.value._bg_nbd_sums import sum_rows
 from kmad.value._by_count import MeansByCount
+from kmad.value._columns import MOST_PURCHASES, PURCHASES, ROUNDING, check_purchases, read_columns
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._elementary import bg_alive
 from kmad.value._factorials import RisingFactorials
 from kmad.value._likelihood import Curve, Evaluate, Limit
-from kmad.value._model import add_up, curve_of
+from kmad.value._model import BLOCK_SIZE, add_up, blocks, curve_of
 
 Floats = NDArray[np.float64]
 
@@ -157,15 +158,32 @@ class BGNBD(ContinuousModel):
 
         return evaluate
 
+    def _living(self, customers: object, *, if_alive: bool = False) -> tuple[Floats, Floats, Floats]:
+        if customers is None or if_alive:
+            return super()._living(customers, if_alive=if_alive)
+        self._values()
+        x, recency, T = read_columns("customers", customers, PURCHASES)
+        return x, T, self._alive(x, recency, T)
+
     def _alive(self, x: Floats, recency: Floats, T: Floats) -> Floats:
+        """Probability that each customer is alive now; looks for wrong customers in the same pass."""
         r, alpha, a, b = self._values()
+        x, recency, T = frozen(x), frozen(recency), frozen(T)
+        bounds = ROUNDING, float(MOST_PURCHASES)
+        alive = np.empty(len(x))
 
-        def block(x: Floats, recency: Floats, T: Floats) -> Floats:
-            alive = np.empty(len(x))
-            bg_alive(x, recency, T, r, alpha, a, b, self._early_chances, alive)
-            return alive
+        def block(start: int, stop: int) -> bool:
+            rows = slice(start, stop)
+            some, early = (x[rows], recency[rows], T[rows]), self._early_chances
+            # Without the jit NumPy minds what comes of wrong rows.
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                return bool(bg_alive(*some, *bounds, r, alpha, a, b, early, alive[rows]))
 
-        return self._by_rows(block, frozen(x), frozen(recency), frozen(T))
+        with Threads(self.n_jobs) as threads:
+            right = threads.map(block, blocks(len(x), BLOCK_SIZE))
+        if not (right and all(right)):
+            check_purchases("customers", x, recency, T)
+        return alive
 
     def _expected(self, x: Floats, T: Floats, horizon: Floats) -> Floats:
         return self._over_dropout(mean_fall, x, T, horizon, by_span=True)

@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen
-from kmad.value._ahead import are_purchases
+from kmad.value._elementary import are_purchases
 from kmad.value._tables import Column, Table
 
 Floats = NDArray[np.float64]
 # What must hold, and for which rows it does.
 Rules = list[tuple[str, NDArray[np.bool_]]]
 
+PURCHASES = ("frequency", "recency", "T")
 # Recency and age are often differences of dates that were divided: the last bits of equal ones may differ.
 ROUNDING = 1e-9
 # Terms of a likelihood are added purchase by purchase.
@@ -56,8 +57,16 @@ def check_rows(name: str, columns: dict[str, Floats], rules: Callable[..., Rules
 
 def read_purchases(name: str, table: object) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and T of each customer, checked."""
-    x, recency, T = read_columns(name, table, ("frequency", "recency", "T"))
+    x, recency, T = read_columns(name, table, PURCHASES)
+    # The kernel looks for all that must hold in one pass; the rules say which of it does not.
     right, beyond = are_purchases(frozen(x), frozen(recency), frozen(T), ROUNDING, float(MOST_PURCHASES))
+    if not (len(x) and right):
+        check_purchases(name, x, recency, T)
+    return x, np.minimum(recency, T) if beyond else recency, T
+
+
+def check_purchases(name: str, x: Floats, recency: Floats, T: Floats) -> None:
+    """Raise where these are not the frequency, recency and T of a customer."""
 
     def rules(x: Floats, recency: Floats, T: Floats) -> Rules:
         return [
@@ -67,15 +76,12 @@ def read_purchases(name: str, table: object) -> tuple[Floats, Floats, Floats]:
             ("a recency of 0 where the frequency is 0", (x > 0) | (recency == 0)),
         ]
 
-    # The kernel looks for all of it in one pass; the rules say which of them does not hold.
-    if not (len(x) and right):
-        check_rows(name, {"frequency": x, "recency": recency, "T": T}, rules)
-    return x, np.minimum(recency, T) if beyond else recency, T
+    check_rows(name, {"frequency": x, "recency": recency, "T": T}, rules)
 
 
 def read_opportunities(name: str, table: object) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and T of each customer, all counted in periods, checked."""
-    x, recency, T = read_columns(name, table, ("frequency", "recency", "T"))
+    x, recency, T = read_columns(name, table, PURCHASES)
 
     def rules(x: Floats, recency: Floats, T: Floats) -> Rules:
         return [
@@ -135,6 +141,9 @@ def _as_floats(name: str, column: str, values: Column) -> Floats:
         if values.dtype.kind not in "biuf":
             raise TypeError(f"{name} must have numbers in the column {column!r}; it is of dtype {values.dtype}.")
         return np.ascontiguousarray(values, np.float64)
-    if not (values.dtype.is_numeric() or values.dtype == nw.Boolean):
-        raise TypeError(f"{name} must have numbers in the column {column!r}; it is of dtype {values.dtype}.")
-    return np.ascontiguousarray(values.cast(nw.Float64).to_numpy(), np.float64)
+    # To ask a pandas column for its dtype, or to cast it to the one that it has, costs narwhals some 10 us each.
+    dtype = values.dtype
+    if not (dtype.is_numeric() or dtype == nw.Boolean):
+        raise TypeError(f"{name} must have numbers in the column {column!r}; it is of dtype {dtype}.")
+    floats = values if dtype == nw.Float64 else values.cast(nw.Float64)
+    return np.ascontiguousarray(floats.to_numpy(), np.float64)

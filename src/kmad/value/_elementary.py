@@ -1,11 +1,11 @@
-"""exp and log1p for vector registers, and the kernels that are made of them.
+"""exp and log1p for vector registers, the check of a customer, and the kernels that are made of them.
 
 They stand in one file as a kernel calls only kernels of its own.
 """
 
 import numpy as np
 
-from kmad._jit import fusing_kernel, kernel, reordering_kernel
+from kmad._jit import fusing_kernel, inner_kernel, kernel, reordering_kernel
 
 # log(2) in two parts, the first of which has zeros at its end: multiples of it are exact.
 LOG2_HIGH, LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -82,11 +82,49 @@ def log1p(
     return k * LOG2_HIGH - ((half - (s * (half + z * series) + k * LOG2_LOW)) - f)
 
 
+@inner_kernel
+def is_purchases(
+    x,  # float, IN
+    recency,  # float, IN
+    age,  # float, IN
+    slack,  # float, IN, by how much recency may exceed the age, of the age
+    most,  # float, IN
+):
+    """Whether these are a frequency of at most `most`, a recency and an age, T."""
+    return (
+        (age < np.inf)
+        & (recency >= 0.0)
+        & (recency <= age * (1.0 + slack))
+        & (x >= 0.0)
+        & (x <= most)
+        & (x == np.floor(x))
+        & ((x > 0.0) | (recency == 0.0))
+    )
+
+
+@kernel
+def are_purchases(
+    x,  # (n,) IN
+    recency,  # (n,) IN
+    T,  # (n,) IN
+    slack,  # float, IN
+    most,  # float, IN
+):
+    """Whether every row holds what `is_purchases` asks for; and whether a recency exceeds its T."""
+    right, beyond = True, False
+    for i in range(len(x)):
+        right &= is_purchases(x[i], recency[i], T[i], slack, most)
+        beyond |= recency[i] > T[i]
+    return right, beyond
+
+
 @fusing_kernel
 def bg_alive(
     x,  # (n,) IN
     recency,  # (n,) IN
     T,  # (n,) IN
+    slack,  # float, IN
+    most,  # float, IN
     r,  # float, IN
     alpha,  # float, IN
     a,  # float, IN
@@ -94,12 +132,19 @@ def bg_alive(
     early,  # int, IN, chances to drop out before the first repeat purchase
     alive,  # (n,) OUT
 ):
-    """Write the probability that each customer of the BG/NBD or the MBG/NBD model is alive."""
+    """Write the probability that each customer of the BG/NBD or the MBG/NBD model is alive.
+
+    Returns whether every row holds what `is_purchases` asks for: the columns are read only once.
+    """
+    right = True
     for i in range(len(x)):
+        right &= is_purchases(x[i], recency[i], T[i], slack, most)
+        seen = min(recency[i], T[i])
         chances = x[i] + early
         survived = chances - 1.0 + b
-        left = a * exp((r + x[i]) * log1p((T[i] - recency[i]) / (alpha + recency[i])))
+        left = a * exp((r + x[i]) * log1p((T[i] - seen) / (alpha + seen)))
         alive[i] = survived / (survived + left) if chances > 0.0 else 1.0
+    return right
 
 
 @fusing_kernel

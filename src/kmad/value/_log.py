@@ -114,12 +114,16 @@ def _encode(column: str, ids: Column) -> tuple[Integers, int]:
         if ids.implementation.is_pandas_like():
             code, customers = ids.__native_namespace__().factorize(ids.to_native(), sort=True)
             return np.asarray(code, np.int64), len(customers)
-    except TypeError as error:
-        raise TypeError(f"transactions must have customers that can be sorted; column {column!r}: {error}.") from error
-    if ids.dtype in (nw.Categorical, nw.Enum):
-        ids = ids.cast(nw.String)
-    names = ids.unique().sort().to_list()
-    return ids.replace_strict(names, range(len(names)), return_dtype=nw.Int64).to_numpy(), len(names)
+        if ids.dtype in (nw.Categorical, nw.Enum):
+            ids = ids.cast(nw.String)
+        names = ids.unique().sort().to_list()
+        return ids.replace_strict(names, range(len(names)), return_dtype=nw.Int64).to_numpy(), len(names)
+    except (TypeError, NotImplementedError) as error:
+        # pyarrow 26 cannot sort its string_view, among others.
+        raise TypeError(
+            f"transactions must have customers that can be sorted; column {column!r}: {error}. Turn them into plain "
+            "text or numbers first."
+        ) from error
 
 
 def _encode_array(ids: NDArray[Any]) -> tuple[Integers, int]:

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_real, check_weights
+from kmad._validation import check_integer, check_jobs, check_real, check_weights
 from kmad.value._likelihood import (
     FARTHEST,
     SAME_LIKELIHOOD,
@@ -182,10 +182,7 @@ class Model(BaseEstimator):
     def _check_parameters(self) -> None:
         check_integer("max_iter", self.max_iter, least=1)
         check_real("tol", self.tol, above=0.0, below=np.inf)
-        if self.n_jobs is not None:
-            check_integer("n_jobs", self.n_jobs, least=-np.iinfo(np.int32).max)
-            if self.n_jobs == 0:
-                raise ValueError("n_jobs must not be 0; got 0.")
+        check_jobs(self.n_jobs)
 
     def _by_rows(self, function: Callable[..., Floats], *columns: Floats, width: int = 1) -> Floats:
         """`function` of the columns, block by block; it holds arrays of `width` numbers a row."""

@@ -50,11 +50,10 @@ class PurchaseModel(Model):
         expected : float or ndarray of shape (n_customers,)
             A float for a new customer and a single horizon.
         """
-        x, recency, T = self._customers(customers)
+        x, T, alive = self._living(customers, if_alive=if_alive)
         spans = self._durations("horizon", horizon, len(x), customers)
         expected = self._apart(self._expected, x, T, spans)
-        if not if_alive:
-            expected *= self._apart(self._alive, x, recency, T)
+        expected *= alive
         return one_or_many(expected, horizon, customers)
 
     def probability_alive(self, customers: object = None, later: ArrayLike = 0.0) -> float | Floats:
@@ -73,12 +72,11 @@ class PurchaseModel(Model):
         probability : float or ndarray of shape (n_customers,)
             A float for a new customer and a single time.
         """
-        x, recency, T = self._customers(customers)
+        x, T, alive = self._living(customers)
         spans = self._durations("later", later, len(x), customers)
-        alive = self._apart(self._alive, x, recency, T)
-        if not spans.any():
-            return one_or_many(np.broadcast_to(alive, max(len(x), len(spans))), later, customers)
-        return one_or_many(alive * self._apart(self._surviving, x, T, spans), later, customers)
+        if len(spans) > 1 or spans.any():
+            alive = alive * self._apart(self._surviving, x, T, spans)
+        return one_or_many(alive, later, customers)
 
     def survival(self, horizon: ArrayLike, customers: object = None) -> float | Floats:
         """Probability that a customer who is alive now is still so at the end of `horizon`.
@@ -120,9 +118,8 @@ class PurchaseModel(Model):
             A float for a new customer and a single horizon.
         """
         check_integer("n", n, least=0)
-        x, recency, T = self._customers(customers)
+        x, T, alive = self._living(customers)
         spans = self._durations("horizon", horizon, len(x), customers)
-        alive = self._apart(self._alive, x, recency, T)
         of_living = once_each(lambda x, T, spans: self._counting(int(n), x, T, spans), x, T, spans)
         return one_or_many(alive * of_living + (1 - alive if n == 0 else 0.0), horizon, customers)
 
@@ -152,10 +149,9 @@ class PurchaseModel(Model):
             A float for a new customer.
         """
         check_real("discount_rate", discount_rate, above=0.0, below=np.inf)
-        x, recency, T = self._customers(customers)
+        x, T, alive = self._living(customers, if_alive=if_alive)
         expected = self._apart(lambda x, T: self._discounted(x, T, float(discount_rate)), x, T)
-        if not if_alive:
-            expected *= self._apart(self._alive, x, recency, T)
+        expected *= alive
         return one_or_many(expected, 0.0, customers)
 
     def frequency_distribution(self, max_frequency: int = 7, *, T: ArrayLike | None = None) -> Floats:
@@ -212,6 +208,11 @@ class PurchaseModel(Model):
     @abstractmethod
     def _discounted(self, x: Floats, T: Floats, discount_rate: float) -> Floats:
         """Discounted expected purchases of those alive."""
+
+    def _living(self, customers: object, *, if_alive: bool = False) -> tuple[Floats, Floats, Floats]:
+        """Frequency and T of each customer, and the probability that he is alive now: 1 where that is given."""
+        x, recency, T = self._customers(customers)
+        return x, T, np.ones(1) if if_alive else self._apart(self._alive, x, recency, T)
 
     def _customers(self, customers: object) -> tuple[Floats, Floats, Floats]:
         self._values()
