@@ -286,21 +286,25 @@ def assign_many(
     doubt = (d + 4) * EPSILON
     # Shift less centre, half of its squared length, and what makes a multiple of four.
     n_rounded = (n_clusters + 3) // 4 * 4
-    negated, half_norms = np.zeros((n_rounded, d)), np.full(n_rounded, np.inf)
+    negated, half_norms = np.empty((n_rounded, d)), np.empty(n_rounded)
     farthest = 0.0
-    for j in range(n_clusters):
-        half_norms[j] = 0.0
+    for j in range(n_rounded):
+        half_norms[j] = 0.0 if j < n_clusters else np.inf
         for f in range(d):
-            negated[j, f] = shift[f] - centers[j, f]
+            negated[j, f] = shift[f] - centers[j, f] if j < n_clusters else 0.0
             half_norms[j] += 0.5 * negated[j, f] ** 2
-        farthest = max(farthest, np.sqrt(2 * half_norms[j]))
+        if half_norms[j] < np.inf:
+            farthest = max(farthest, np.sqrt(2 * half_norms[j]))
     led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
     # A block of more features would not stay in the first cache.
     n_lanes = BLOCK if d <= 32 else BLOCK // 2
-    block = np.zeros((d, n_lanes))
+    block = np.empty((d, n_lanes))
     score0, score1, score2, score3 = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
-    pending, norm, margin = np.zeros(n_lanes, np.int64), np.empty(n_lanes), np.empty(n_lanes)
+    pending, norm, margin = np.empty(n_lanes, np.int64), np.empty(n_lanes), np.empty(n_lanes)
+    for f in range(d):
+        for r in range(n_lanes):
+            block[f, r] = 0.0
     changed, finite, i = 0, True, start
     while i < stop:
         rows = 0
