@@ -372,6 +372,15 @@ def test_rows_that_are_not_finite_are_an_error():
             KMad().fit(np.ones((4, 2))).predict(X)
 
 
+@pytest.mark.parametrize("d", [1, 3, 5])
+@pytest.mark.parametrize("value", [1e160, 1.7e308])
+def test_rows_whose_squares_are_not_finite_are_an_error(d, value):
+    X = np.random.default_rng(0).normal(size=(20, d))
+    X[7, 0], X[8, 0] = value, -value
+    with pytest.raises(ValueError, match=r"X must hold values whose squared differences have a finite sum; got values"):
+        KMad().fit(X)
+
+
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [

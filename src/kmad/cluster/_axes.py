@@ -38,7 +38,7 @@ def covariance(X: Rows, weights: Floats, mean: Floats, threads: Threads) -> Floa
 def find_axes(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Floats]:
     """The mean (d,) of many rows and their principal axes as columns: of all rows where the others are equal.
 
-    The mean is no number, and there are no axes, where some value is none.
+    There are no axes where values, or their squares, are no finite numbers.
     """
     mean = axes = np.empty((X.shape[1], 0))
     for stride in (-(-len(X) // SAMPLE_ROWS), 1):
@@ -46,9 +46,10 @@ def find_axes(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Float
         mass = frozen(np.ascontiguousarray(weights[::stride]))
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.average(rows, axis=0, weights=mass if len(mass) else None)
-        if not np.all(np.isfinite(mean)):
+        table = covariance(rows, mass, mean, threads)
+        if not np.all(np.isfinite(table)):
             break
-        axes = principal_axes(covariance(rows, mass, mean, threads))
+        axes = principal_axes(table)
         if axes.size:
             break
     return mean, axes

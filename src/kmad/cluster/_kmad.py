@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from kmad._frames import check_numeric_table
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad._validation import check_integer, check_real, check_weights
+from kmad._validation import check_integer, check_jobs, check_real, check_weights
 from kmad.cluster._grid import Rows
 from kmad.cluster._lloyd import Partition, assign, inertia
 from kmad.cluster._regions import Regions
@@ -90,7 +90,8 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
     Raises
     ------
     ValueError
-        When a parameter is out of its range, or X or the weights are not finite numbers of the right shape.
+        When a parameter is out of its range, X or the weights are not finite numbers of the right shape, or the
+        squares of X are not finite.
     TypeError
         When a parameter is of another type.
 
@@ -316,10 +317,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         check_integer("max_iter", self.max_iter, least=1)
         check_real("tol", self.tol, least=0.0, below=np.inf)
         check_integer("verbose", self.verbose, least=0)
-        if self.n_jobs is not None:
-            check_integer("n_jobs", self.n_jobs, least=-np.iinfo(np.int32).max)
-            if self.n_jobs == 0:
-                raise ValueError("n_jobs must not be 0; got 0.")
+        check_jobs(self.n_jobs)
 
     def _rows(self, X: ArrayLike, *, reset: bool, checked: bool = True) -> Rows:
         check_numeric_table("X", X)

@@ -63,12 +63,16 @@ class Ground(NamedTuple):
 def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     """Cluster the rows of X (n, d), in C order; `weights` is (n,) of positive numbers or empty for all ones.
 
-    The clusters come out by falling size. Raises ValueError where X holds a number that is not finite.
+    The clusters come out by falling size. Raises ValueError where X holds a number that is not finite, or too large.
     """
     n_features = X.shape[1]
     glance = _glance(X, weights, search.threads)
     if not np.isfinite(glance.squares):
         assert_all_finite(X, estimator_name="KMad", input_name="X")
+        low, high = X.min(), X.max()
+        raise ValueError(
+            f"X must hold values whose squared differences have a finite sum; got values from {low:g} to {high:g}."
+        )
     if search.tol:
         search = search._replace(tol=search.tol * float(np.var(X, axis=0).mean()))
     few = few_distinct(X)
