@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kmad._validation import check_real
+from kmad._validation import check_choice, check_real
 from kmad.value._log import Time, read_log
 from kmad.value._units import Floats, force_of_interest
 
@@ -81,8 +81,7 @@ def retention_value(
     if (1 + d - r <= 0).any():
         raise ValueError("discount_rate must be above 0 where retention_rate is 1: the value is infinite.")
     factors: dict[str, Floats | float] = {"if_retained": r, "next": 1.0, "now": 1 + d}
-    if first_payment not in factors:
-        raise ValueError(f"first_payment must be one of {', '.join(map(repr, factors))}; got {first_payment!r}.")
+    check_choice("first_payment", first_payment, factors)
     return m * factors[first_payment] / (1 + d - r)
 
 

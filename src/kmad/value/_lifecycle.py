@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 import numpy as np
 from sklearn.base import clone
 
-from kmad._validation import check_integer, check_real
+from kmad._validation import check_choice, check_integer, check_real
 from kmad.value._continuous import ContinuousModel
 from kmad.value._distinct import distinct_rows
 from kmad.value._gamma_gamma import GammaGamma
@@ -234,8 +234,7 @@ class Plan(NamedTuple):
         if not near < far:
             raise ValueError(f"present must be shorter than the horizon; got {present!r} and {horizon!r}.")
         force = force_of_interest("discount_rate", discount_rate, unit)
-        if length not in LENGTHS:
-            raise ValueError(f"length must be one of {', '.join(map(repr, LENGTHS))}; got {length!r}.")
+        check_choice("length", length, LENGTHS)
         if far == np.inf and not force:
             raise ValueError("discount_rate must be above 0 where the horizon is infinite; got 0.")
         if far == np.inf and length == "capped":
