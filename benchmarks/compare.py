@@ -24,7 +24,7 @@ class Effort(NamedTuple):
 
     rounds: int = 5
     seconds: float = 35.0  # of one peer on one set: no further round is begun that would pass it
-    longest: float = 15.0  # ten starts are not run where ten times one start takes longer
+    longest: float = 12.0  # ten starts are not run where ten times one start takes longer
 
 
 class Quality:
