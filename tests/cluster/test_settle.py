@@ -10,6 +10,7 @@ from tests.strategies import centers_among, weighted_tables
 
 from kmad import _threads
 from kmad._threads import Threads
+from kmad.cluster import _chart
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._grid import max_cells, measure, plan, summarise
 from kmad.cluster._lloyd import assign, inertia, settle, sum_by_label
@@ -155,6 +156,34 @@ def test_settling_stops_at_max_iter(way, features):
             nearest = np.empty(200, np.int32)
             assign(X, partition.centers, nearest, threads)
         assert np.array_equal(partition.labels, nearest)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_settle_alike_with_a_chart_and_without(weighted, monkeypatch):
+    monkeypatch.setattr(_threads, "CHUNK_ROWS", 32)
+    rng = np.random.default_rng(0)
+    n = rows(4000, 400)
+    # Groups at the corners of a cube, in six features: most rows are plainly nearest to one of them, but not all.
+    corners = np.stack(np.unravel_index(np.arange(8), (2, 2, 2)), axis=1)
+    middles = 9.0 * corners @ np.linalg.qr(rng.normal(size=(6, 3)))[0].T
+    group = np.arange(n) % 8
+    X = middles[group] + rng.normal(size=(n, 6))
+    weights = rng.uniform(0.5, 2, n) if weighted else NO_WEIGHTS
+    without = settle_rows(X, weights, X[:8])
+    monkeypatch.setattr(_chart, "SOME_ROWS", 1)
+    partition = settle_rows(X, weights, X[:8], n_jobs=2)
+    assert np.array_equal(partition.labels, without.labels)
+    assert np.array_equal(partition.seed, without.seed)
+    assert partition.n_iter == without.n_iter
+    assert partition.mass == pytest.approx(without.mass)
+    assert partition.centers == pytest.approx(without.centers)
+    labels = np.empty(n, np.int32)
+    with Threads(2) as threads:
+        assert assign(X, partition.centers, labels, threads)
+        mass, means = sum_by_label(X, weights, labels, 8, threads)
+    assert np.array_equal(labels, partition.labels)
+    assert mass == pytest.approx(partition.mass)
+    assert means == pytest.approx(partition.centers)
 
 
 LOSING = [

@@ -28,7 +28,8 @@ def covariance(X: Rows, weights: Floats, mean: Floats, threads: Threads) -> Floa
 
     def chunk(start: int, stop: int) -> Floats:
         out = np.zeros((X.shape[1], X.shape[1]))
-        add_products(X, weights, mean, start, stop, out)
+        with np.errstate(over="ignore", invalid="ignore"):
+            add_products(X, weights, mean, start, stop, out)
         return out
 
     upper = np.asarray(sum(threads.map(chunk, row_chunks(*X.shape))))

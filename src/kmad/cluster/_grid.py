@@ -159,22 +159,15 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
 
 def coarsen(frame: Frame, mass: Floats) -> tuple[Frame, Floats]:
     """Join cells two by two along every axis of more than one cell."""
-    joined = frame.extended
-    odd = np.where(joined, frame.first & 1, 0)
-    shape = np.where(joined, (odd + np.array(frame.shape) + 1) // 2, frame.shape)
-    coarse = Frame(
-        np.where(joined, frame.first >> 1, frame.first),
-        np.where(joined, 2 * frame.width, frame.width),
-        tuple(int(n) for n in shape),
-    )
+    # Single numbers, as in `plan`.
+    halved = [int(n > 1) for n in frame.shape]
+    odd = [first & half for first, half in zip(frame.first.tolist(), halved, strict=True)]
+    shape = tuple((n + o + half) >> half for n, o, half in zip(frame.shape, odd, halved, strict=True))
+    coarse = Frame(frame.first >> halved, frame.width * np.exp2(halved), shape)
     lead = 3 - len(shape)
-    out = np.zeros((1,) * lead + coarse.shape)
-    join(
-        mass.reshape((1,) * lead + frame.shape),
-        np.append(np.zeros(lead, np.int64), odd),
-        np.append(np.zeros(lead, np.int64), joined),
-        out,
-    )
+    out = np.zeros((1,) * lead + shape)
+    none = [0] * lead
+    join(mass.reshape((1,) * lead + frame.shape), np.array([*none, *odd]), np.array([*none, *halved]), out)
     return coarse, out.ravel()
 
 

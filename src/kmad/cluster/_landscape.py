@@ -1,5 +1,6 @@
 """The density landscape on a grid at one bandwidth: peaks, the basins that climb to them, and the saddles between."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -56,45 +57,65 @@ def gaussian_taps(sigma: float) -> Floats:
     return frozen(np.asarray(taps / (2 * taps.sum() - taps[0])))
 
 
+@lru_cache(maxsize=64)
+def counting_taps(sigma: float) -> Floats:
+    """The same, so scaled that they turn a mass into the Poisson count that has its relative error."""
+    taps = gaussian_taps(sigma)
+    return frozen(np.asarray(taps / (2 * (taps**2).sum() - taps[0] ** 2)))
+
+
 def effective_counts(mass: Floats, sigma: Floats) -> Floats:
     """Smooth a mass over three axes and scale it to the Poisson count whose relative error it has."""
-    count = mass
-    for axis in range(3):
-        if sigma[axis] > 0:
-            taps = gaussian_taps(sigma[axis])
+    count, shape = mass, mass.shape
+    for axis, width in enumerate(sigma.tolist()):
+        if width > 0:
             # The axes before and after the one that is smoothed, as one each.
-            split = (int(np.prod(mass.shape[:axis])), mass.shape[axis], int(np.prod(mass.shape[axis + 1 :])))
+            split = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
             smoothed = np.empty(split)
-            smooth(count.reshape(split), taps / (2 * (taps**2).sum() - taps[0] ** 2), smoothed)
-            count = smoothed.reshape(mass.shape)
+            smooth(count.reshape(split), counting_taps(width), smoothed)
+            count = smoothed.reshape(shape)
     return count
 
 
 def survey(mass: Floats, sigma: Floats, threshold_of: Callable[[float], float]) -> Landscape:
     """Find the regions of a mass over three axes; sigma is in cells, 0 along an axis of one cell."""
     count = effective_counts(mass, sigma)
-    resolvable = max(1.0, np.count_nonzero(count >= 0.5) / np.prod(np.sqrt(2 * np.pi) * sigma[sigma > 0]))
+    widths = [width for width in sigma.tolist() if width > 0]
+    resolvable = max(1.0, np.count_nonzero(count >= 0.5) / math.prod(math.sqrt(2 * math.pi) * w for w in widths))
     threshold = threshold_of(resolvable)
-    region, peak, prominence = flood(count, EMPTY, row_floor(int(np.count_nonzero(sigma))), threshold)
+    region, peak, prominence = flood(count, EMPTY, row_floor(len(widths)), threshold)
     return Landscape(region, peak, prominence, threshold, resolvable)
+
+
+class Surroundings(NamedTuple):
+    """Cells with empty ground all around, so that every cell has all its neighbours."""
+
+    shape: tuple[int, ...]  # (3,)
+    margins: tuple[int, ...]  # (3,) empty cells before the first along each axis
+    inside: tuple[slice, ...]  # (3,) the cells themselves
+    strides: NDArray[np.int64]  # (axes,) distance to the next cell along each axis with neighbours, rising
+    steps: NDArray[np.int64]  # distances to the neighbours that come after a cell, diagonal ones too
+
+
+@lru_cache(maxsize=64)
+def surround(shape: tuple[int, ...]) -> Surroundings:
+    margins = tuple(int(n > 1) for n in shape)
+    wide = tuple(n + 2 * margin for n, margin in zip(shape, margins, strict=True))
+    inside = tuple(slice(margin, margin + n) for n, margin in zip(shape, margins, strict=True))
+    size = wide[1] * wide[2], wide[2], 1
+    strides = np.array([step for step, margin in zip(size[::-1], margins[::-1], strict=True) if margin], np.int64)
+    steps = np.zeros(1, np.int64)
+    for step in strides:
+        steps = (steps[:, None] + np.array([-step, 0, step])).ravel()
+    return Surroundings(wide, margins, inside, frozen(strides), frozen(steps[steps > 0]))
 
 
 def flood(count: Floats, empty: float, floor: float, threshold: float) -> tuple[Labels, NDArray[np.int64], Floats]:
     """The regions that stand out by the threshold: that of each cell, and the peak and prominence of each region."""
-    # Empty ground all around, so that every cell has all its neighbours.
-    margins = [int(n > 1) for n in count.shape]
-    shape = [n + 2 * margin for n, margin in zip(count.shape, margins, strict=True)]
-    inside = tuple(slice(margin, margin + n) for n, margin in zip(count.shape, margins, strict=True))
+    shape, margins, inside, strides, steps = surround(count.shape)
     ground = np.zeros(shape)
     ground[inside] = count
     ground = ground.ravel()
-    size = shape[1] * shape[2], shape[2], 1
-    strides = np.array([step for step, margin in zip(size[::-1], margins[::-1], strict=True) if margin], np.int64)
-    # Distances to the neighbours that come after a cell, diagonal ones too.
-    steps = np.zeros(1, np.int64)
-    for step in strides:
-        steps = (steps[:, None] + np.array([-step, 0, step])).ravel()
-    steps = steps[steps > 0]
     basin, top = np.empty(len(ground), np.int32), np.empty(len(ground), np.int64)
     n_basins = climb(ground, strides, empty, basin, top)
     top = top[:n_basins]
