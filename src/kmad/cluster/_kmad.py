@@ -188,7 +188,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
             total_inertia = partition.inertia
             if len(labels) < len(X) or centers.dtype != partition.centers.dtype:
                 # Rows without weight have no label yet, and rounding may have moved a centre past a row.
-                labels = np.full(len(X), -1, np.int32)
+                labels = np.empty(len(X), np.int32)
                 assign(X, centers.astype(np.float64, copy=False), labels, threads)
                 total_inertia = None
             if total_inertia is None:
@@ -327,7 +327,7 @@ class KMad(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Base
         return frozen(rows)
 
     def _nearest(self, X: Rows) -> NDArray[np.int32]:
-        labels = np.full(len(X), -1, np.int32)
+        labels = np.empty(len(X), np.int32)
         with Threads(self.n_jobs) as threads:
             finite = assign(X, self.cluster_centers_.astype(np.float64, copy=False), labels, threads)
         if not finite:

@@ -76,17 +76,18 @@ def _course(X: Rows, centers: Floats) -> Course:
 
 def _assign_all(X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads) -> bool:
     """Assign all rows for the first time; returns whether all distances are finite numbers."""
-    labels[:] = -1
     chart = draw_chart(centers, len(X))
-    if chart is not None:
 
-        def chunk(start: int, stop: int) -> Floats:
-            moved = np.zeros_like(course.total)
-            assign_plain(X, weights, *chart, course.origin, start, stop, labels, course.lead, moved)
-            return moved
+    def chunk(start: int, stop: int) -> Floats:
+        labels[start:stop] = -1
+        moved = np.zeros_like(course.total)
+        if chart is not None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                assign_plain(X, weights, *chart, course.origin, start, stop, labels, course.lead, moved)
+        return moved
 
-        for moved in threads.map(chunk, row_chunks(*X.shape)):
-            np.add(course.total, moved, out=course.total)
+    for moved in threads.map(chunk, row_chunks(*X.shape)):
+        np.add(course.total, moved, out=course.total)
     return _assign_anew(X, weights, centers, course, labels, threads)[1]
 
 
