@@ -41,19 +41,17 @@ def find_axes(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Float
 
     There are no axes where values, or their squares, are no finite numbers.
     """
-    mean = axes = np.empty((X.shape[1], 0))
-    for stride in (-(-len(X) // SAMPLE_ROWS), 1):
-        rows = frozen(np.ascontiguousarray(X[::stride], np.float64))
-        mass = frozen(np.ascontiguousarray(weights[::stride]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(rows, axis=0, weights=mass if len(mass) else None)
-        table = covariance(rows, mass, mean, threads)
-        if not np.all(np.isfinite(table)):
-            break
-        axes = principal_axes(table)
-        if axes.size:
-            break
-    return mean, axes
+    stride = -(-len(X) // SAMPLE_ROWS)
+    mean, axes = _axes_of_all(X[::stride], weights[::stride], threads)
+    return (mean, axes) if axes.size or stride == 1 else _axes_of_all(X, weights, threads)
+
+
+def _axes_of_all(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Floats]:
+    rows, mass = frozen(np.ascontiguousarray(X, np.float64)), frozen(np.ascontiguousarray(weights))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(rows, axis=0, weights=mass if len(mass) else None)
+    table = covariance(rows, mass, mean, threads)
+    return mean, principal_axes(table) if np.all(np.isfinite(table)) else np.empty((X.shape[1], 0))
 
 
 def principal_axes(covariance: Floats) -> Floats:
@@ -82,7 +80,7 @@ def _leading(covariance: Floats) -> tuple[Floats, Floats]:
     # One along all features, should the widest have nothing to do with the others.
     block = np.column_stack([np.sqrt(np.maximum(variance, 0.0)), np.eye(len(covariance))[:, widest]])
     blocks = [np.linalg.qr(block)[0]]
-    while sum(block.shape[1] for block in blocks) < FEW_DIMENSIONS:
+    for _ in range(FEW_DIMENSIONS // block.shape[1] - 1):
         blocks.append(np.linalg.qr(covariance @ blocks[-1])[0])
     space = np.linalg.qr(np.concatenate(blocks, axis=1))[0]
     value, axes = np.linalg.eigh(space.T @ covariance @ space)

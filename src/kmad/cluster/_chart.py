@@ -42,7 +42,8 @@ def draw_chart(centers: Floats, n_rows: int) -> Chart | None:
     if not 0 < farthest < np.inf:
         return None
     axes = np.zeros((centers.shape[1], N_AXES))
-    leading = principal_axes(np.einsum("jf,jg->fg", offset / farthest, offset / farthest))
+    unit = offset / farthest  # squares of the offsets themselves might be too small for numbers
+    leading = principal_axes(np.einsum("jf,jg->fg", unit, unit))
     axes[:, : leading.shape[1]] = leading
     place = offset @ axes
     low, extent = place.min(axis=0), np.ptp(place, axis=0)

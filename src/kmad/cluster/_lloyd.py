@@ -385,6 +385,7 @@ def assign_many(
                 x0 = block[f]
                 for r in range(n_lanes):
                     norm[r] += x0[r] * x0[r]
+        if led and rows:
             for r in range(n_lanes):
                 near, far = norm[r] + 2 * best[r], norm[r] + 2 * second[r]
                 near = near if near > 0.0 else 0.0
