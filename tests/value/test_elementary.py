@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 from tests.asserts import rows
 
-from kmad.value._elementary import exp, log1p
+from kmad.value._elementary import exp, log_growth
 
 N = rows(20_000, 1_000)
 
@@ -22,7 +22,9 @@ def test_exponential_is_bounded(power, bound):
     assert exp(power) > 0
 
 
-def test_logarithm_is_that_of_numpy():
-    for numbers in (np.exp(np.linspace(-700, 700, N)), np.linspace(0, 3, N)):
-        assert_allclose([log1p(number) for number in numbers], np.log1p(numbers), rtol=6e-16)
-    assert log1p(0.0) == 0.0
+@pytest.mark.parametrize("start", [1.0, 1.5, 1.999, 3e-5, 7e6])
+def test_logarithm_of_growth_is_that_of_numpy(start):
+    for ratios in (np.exp(np.linspace(-650, 650, N)), np.linspace(0, 3, N)):
+        grown = [log_growth(ratio * start, start) for ratio in ratios]
+        assert_allclose(grown, np.log1p(ratios * start / start), rtol=6e-16)
+    assert log_growth(0.0, start) == 0.0
