@@ -1,7 +1,9 @@
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -62,7 +64,7 @@ def test_map_runs_chunks_at_the_same_time():
         assert sorted(threads.map(lambda *_: barrier.wait(), [(0, 1), (1, 2)])) == [0, 1]
 
 
-def test_map_keeps_its_pool_until_the_end():
+def test_map_keeps_its_helpers_until_the_end():
     before = threading.active_count()
     with Threads(2) as threads:
         for _ in range(3):
@@ -75,6 +77,30 @@ def test_map_keeps_its_pool_until_the_end():
 def test_map_raises_what_a_task_raises(n_jobs):
     with pytest.raises(ZeroDivisionError), Threads(n_jobs) as threads:
         threads.map(lambda start, _: 1 // start, [(1, 2), (0, 1), (2, 3)])
+
+
+def test_map_raises_what_a_helper_raises():
+    barrier = threading.Barrier(2, timeout=30)
+
+    def task(*_):
+        barrier.wait()
+        if threading.current_thread() is not threading.main_thread():
+            raise LookupError
+
+    with Threads(2) as threads:
+        with pytest.raises(LookupError):
+            threads.map(task, [(0, 1), (1, 2)])
+        assert threads.map(lambda start, _: start, [(0, 1), (1, 2)]) == [0, 1]
+
+
+def test_helpers_hold_nothing_of_the_work_they_have_done():
+    rows = np.zeros(5)
+    held = weakref.ref(rows)
+    with Threads(2) as threads:
+        threads.map(lambda start, stop, rows=rows: rows[start:stop].sum(), [(0, 2), (2, 5)])
+        del rows
+        gc.collect()
+        assert held() is None
 
 
 def test_threads_follow_the_context_of_joblib():

@@ -50,7 +50,7 @@ class Table:
         return len(next(iter(self._arrays.values()))) if self._frame is None else len(self._frame)
 
     def __getitem__(self, column: str) -> Column:
-        return self._arrays[column] if self._frame is None else self._frame[column]
+        return self._arrays[column] if self._frame is None else self._frame.get_column(column)
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """A column as float64; raises where an entry is no finite number."""
