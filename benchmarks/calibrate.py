@@ -327,7 +327,7 @@ def is_divided(cluster: Floats, significance: float) -> bool:
     rows = len(cluster)
     sample = Sample(cluster, np.ones(rows), np.array([0, rows]))
     with Threads(1) as threads:
-        return bool(divide_clusters(sample, find_ties(cluster, np.empty(0)), significance, threads))
+        return bool(divide_clusters(sample, find_ties(cluster, np.empty(0), threads), significance, threads))
 
 
 def print_divided(cases: list[Divided], significance: float) -> None:

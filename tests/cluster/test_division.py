@@ -235,7 +235,7 @@ def test_division_finds_two_modes_of_a_narrow_feature():
 def test_division_leaves_counts_whole():
     rng = np.random.default_rng(0)
     counts = rng.poisson(3.0, size=(rows(3000, 400), 2)).astype(float)
-    assert divided(counts, ties=find_ties(counts, NO_WEIGHTS)) == {}
+    assert divided(counts, ties=find_ties(counts, NO_WEIGHTS, Threads(1))) == {}
     assert divided(counts[:, :1] * 10) != {}, "not known to be counts, they are spikes"
 
 

@@ -51,7 +51,7 @@ def test_threshold_is_highest_on_one_axis():
 @given(table=weighted_tables(features=st.integers(1, 3), rows=st.integers(1, 60)))
 def test_regions_are_described_by_their_rows(table):
     X, weights = table
-    grid, cell, regions = looked(X, weights, ties=find_ties(X, weights))
+    grid, cell, regions = looked(X, weights, ties=find_ties(X, weights, Threads(1)))
     mass = weights if len(weights) else np.ones(len(X))
     assert np.array_equal(grid.mass, np.bincount(cell, mass, grid.frame.n_cells))
     k = len(regions.size)
@@ -154,7 +154,7 @@ def test_regions_ignore_axes_without_extent():
 def test_regions_of_counts_need_the_ties_to_be_known():
     counts = np.random.default_rng(0).poisson(3.0, size=(rows(2000, 500), 1)).astype(float)
     assert len(regions_of(counts).size) > 1
-    assert len(regions_of(counts, ties=find_ties(counts, NO_WEIGHTS)).size) == 1
+    assert len(regions_of(counts, ties=find_ties(counts, NO_WEIGHTS, Threads(1))).size) == 1
 
 
 def test_regions_are_no_finer_than_the_floor():

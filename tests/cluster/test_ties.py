@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.strategies import exact_tables
 
+from kmad._threads import Threads
 from kmad.cluster import _ties
 from kmad.cluster._grid import plan
 from kmad.cluster._ties import FEW_VALUES, LOPSIDED, column_ties, dither, few_distinct, find_ties, spread
@@ -79,7 +80,7 @@ def test_ties_of_two_values_reach_as_far_on_both_sides():
 def test_ties_are_found_column_by_column():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 4, 50), rng.normal(size=50), np.ones(50)])
-    counted, smooth, constant = find_ties(X.astype(np.float32), NO_WEIGHTS)
+    counted, smooth, constant = find_ties(X.astype(np.float32), NO_WEIGHTS, Threads(1))
     assert np.array_equal(counted.value, np.arange(4))
     assert smooth is None
     assert constant is None
@@ -90,7 +91,7 @@ def test_ties_of_many_rows_come_from_an_even_sample(monkeypatch):
     X = np.zeros((95, 1))
     X[::10, 0] = np.tile([1.0, 2.0], 5)
     X[5::10] = 3.0
-    (ties,) = find_ties(X, NO_WEIGHTS)
+    (ties,) = find_ties(X, NO_WEIGHTS, Threads(1))
     assert ties.value.tolist() == [1.0, 2.0]
     assert ties.mass.tolist() == [5.0, 5.0]
 
@@ -148,7 +149,7 @@ def test_spread_of_values_a_hair_apart_keeps_the_mass():
 
 @given(X=exact_tables(features=st.integers(1, 3)), order=st.randoms(use_true_random=False))
 def test_dither_ignores_the_order_of_rows(X, order):
-    ties = find_ties(X, NO_WEIGHTS)
+    ties = find_ties(X, NO_WEIGHTS, Threads(1))
     shuffled = X[order.sample(range(len(X)), len(X))]
     moved, others = dither(X, ties), dither(shuffled, ties)
     assert np.array_equal(moved[np.lexsort(moved.T)], others[np.lexsort(others.T)])
@@ -156,7 +157,7 @@ def test_dither_ignores_the_order_of_rows(X, order):
 
 @given(X=exact_tables(features=st.integers(1, 3)))
 def test_dither_stays_within_the_intervals(X):
-    before, ties = X.copy(), find_ties(X, NO_WEIGHTS)
+    before, ties = X.copy(), find_ties(X, NO_WEIGHTS, Threads(1))
     moved = dither(X, ties)
     assert np.array_equal(X, before)
     for f, tied in enumerate(ties):
@@ -182,7 +183,7 @@ def test_ties_of_values_drawn_several_times_are_none():
     drawn = np.repeat(rng.normal(size=200), 5)
     assert not ties_of(drawn).regular
     rounded = np.round(drawn, 1)
-    counted, smooth = find_ties(np.column_stack([rounded, drawn]), NO_WEIGHTS)
+    counted, smooth = find_ties(np.column_stack([rounded, drawn]), NO_WEIGHTS, Threads(1))
     assert np.array_equal(counted.value, np.unique(rounded))
     assert smooth is None
 
@@ -200,7 +201,7 @@ def test_dither_moves_a_row_drawn_several_times_as_one():
 def test_dither_lays_whole_numbers_evenly():
     n = 6000
     X = np.random.default_rng(0).integers(0, 6, (n, 2)).astype(float)
-    moved = dither(X, find_ties(X, NO_WEIGHTS))
+    moved = dither(X, find_ties(X, NO_WEIGHTS, Threads(1)))
     for f in range(2):
         count, _ = np.histogram(moved[:, f], bins=24, range=(-0.5, 5.5))
         assert count == pytest.approx(np.full(24, n / 24), rel=0.35)
@@ -209,7 +210,7 @@ def test_dither_lays_whole_numbers_evenly():
 
 
 def test_dither_places_a_value_above_all_known_ones():
-    ties = find_ties(np.repeat([0.0, 1.0], 4)[:, None], NO_WEIGHTS)
+    ties = find_ties(np.repeat([0.0, 1.0], 4)[:, None], NO_WEIGHTS, Threads(1))
     moved = dither(np.array([[5.0], [1.0]]), ties)
     assert np.abs(moved - [[5.0], [1.0]]).max() <= 0.5
 

@@ -300,7 +300,7 @@ def _look_inside(
     rows = np.flatnonzero(box.ravel()[cell])
     X, weights = frozen(X[rows]), frozen(weights[rows]) if len(weights) else weights
     # Where the rows lie close together, their values may be tied on a finer scale than elsewhere.
-    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X, weights), strict=True)])
+    closer = lens._replace(ties=[t and u for t, u in zip(lens.ties, find_ties(X, weights, lens.threads), strict=True)])
     finer = _frame(measure(X, lens.threads), weights, len(X), closer)
     if not np.any(finer.width < frame.width):
         return None

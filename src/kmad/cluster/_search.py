@@ -76,7 +76,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     if search.tol:
         search = search._replace(tol=search.tol * float(np.var(X, axis=0).mean()))
     few = few_distinct(X)
-    ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights)
+    ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights, search.threads)
     smooth = [f for f in range(n_features) if ties[f] is None]
     worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0], search.threads)
     ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, search)

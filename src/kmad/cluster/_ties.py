@@ -1,9 +1,12 @@
 """Tied values: a rounded or counted value stands for the interval around it, not for a spike."""
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kmad._threads import Threads
 
 Floats = NDArray[np.float64]
 
@@ -39,21 +42,28 @@ class Ties(NamedTuple):
         return bool(self.mass[1:-1][even].sum() >= REGULAR * self.mass[1:-1].sum())
 
 
-def find_ties(X: NDArray[np.floating[Any]], weights: Floats) -> list[Ties | None]:
+def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -> list[Ties | None]:
     """The ties of every column; None where most values are distinct or in no order. No weights are weights of one."""
     stride = -(-len(X) // SAMPLE_ROWS)
-    sample = np.asarray(X[::stride], np.float64)
+    sample = X[::stride]
     mass = weights[::stride] if len(weights) else np.ones(len(sample))
-    ties = (column_ties(sample[:, f], mass) for f in range(sample.shape[1]))
-    return [tied if tied is not None and tied.regular else None for tied in ties]
+
+    def look(f: int, _: int) -> Ties | None:
+        ties = column_ties(np.asarray(sample[:, f], np.float64), mass)
+        return ties if ties is not None and ties.regular else None
+
+    return threads.map(look, pairwise(range(sample.shape[1] + 1)))
 
 
 def column_ties(column: Floats, weights: Floats) -> Ties | None:
     # Rows of less than one row's weight are still values that were seen.
-    n_values = 1 + np.count_nonzero(np.diff(np.sort(column)))
-    if n_values <= 1 or n_values > max(len(column), weights.sum()) / 2:
+    most = max(len(column), float(weights.sum())) / 2
+    # Where hardly any values are equal, these tell.
+    if 1 + np.count_nonzero(np.diff(np.sort(column[: int(most) + 1]))) > most:
         return None
     value, at = np.unique(column, return_inverse=True)
+    if len(value) <= 1 or len(value) > most:
+        return None
     mass = np.bincount(at, weights).astype(np.float64)
     gaps = np.diff(value)
     # The gaps go on beyond the ends as they came: those of 1, 2, 3 … on a logarithmic scale widen downwards.

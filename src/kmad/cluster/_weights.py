@@ -76,7 +76,8 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
                 return rows[: choose_rows(image, feature, below, start, stop, rows)]
 
         chosen = np.concatenate(threads.map(choose, row_chunks(n)))
-        X, weights = X[chosen], weights[chosen] if len(weights) else weights
+        # To take rows is several times as fast as to index with them.
+        X, weights = X.take(chosen, axis=0), weights[chosen] if len(weights) else weights
     mass = weights if len(weights) else np.ones(len(X))
     column = X[:, feature]
     value = np.sort(column)
