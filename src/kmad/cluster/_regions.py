@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from kmad.cluster._ties import Ties, find_ties, spread
 
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
 RESOLVED = 0.5
+# Grids of fewer than this part of the finest grid's cells are looked at in one go.
+SMALL = 1 / 8
 # Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
 CORE = 0.01
 MARGIN = 4
@@ -150,14 +152,17 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
             break
         frame, mass = coarsen(frame, mass)
 
-    def look(s: int, _: int) -> Scale:
-        frame, mass, sigma = wanted[s]
-        lead = 3 - len(sigma)
-        ground = mass.reshape((1,) * lead + frame.shape)
-        return Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold))
+    def look(start: int, stop: int) -> list[Scale]:
+        scales = []
+        for frame, mass, sigma in wanted[start:stop]:
+            lead = 3 - len(sigma)
+            ground = mass.reshape((1,) * lead + frame.shape)
+            scales.append(Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold)))
+        return scales
 
     # The finest grid has most of the cells, and comes first.
-    return lens.threads.map(look, pairwise(range(len(wanted) + 1)))
+    n_large = sum(len(mass) >= SMALL * len(wanted[0][1]) for _, mass, _ in wanted)
+    return list(chain.from_iterable(lens.threads.map(look, pairwise([*range(n_large + 1), len(wanted)]))))
 
 
 def _roots(scales: list[Scale]) -> list[Node]:
