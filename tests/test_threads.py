@@ -103,6 +103,12 @@ def test_helpers_hold_nothing_of_the_work_they_have_done():
         assert held() is None
 
 
+def test_helpers_that_nobody_ended_do_not_keep_the_process():
+    code = "from kmad._threads import Threads; print(Threads(2).map(max, [(0, 1), (1, 2)]))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[1, 2]"
+
+
 def test_threads_follow_the_context_of_joblib():
     with parallel_config(backend="threading", n_jobs=2), Threads(None) as threads:
         assert len(threads.map(lambda *_: None, [(0, 1), (1, 2)])) == 2

@@ -64,7 +64,8 @@ class Threads:
         if n_threads == 1:
             return [task(start, stop) for start, stop in chunks]
         while len(self._helpers) < n_threads - 1:
-            self._helpers.append(Thread(target=serve, args=(self._jobs,)))
+            # One that waits for work does not keep the process from its end.
+            self._helpers.append(Thread(target=serve, args=(self._jobs,), daemon=True))
             self._helpers[-1].start()
         results: dict[int, T] = {}
         waiting = iter(range(len(chunks)))
