@@ -74,6 +74,27 @@ def _course(X: Rows, centers: Floats) -> Course:
     return Course(centers.mean(axis=0), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.zeros(k))
 
 
+class _Products(NamedTuple):
+    """What is known of the distances of a row to all centres before the row is."""
+
+    shift: Floats  # (d,) a point among the centres, which keeps the products small
+    negated: Floats  # (k', d') it less each centre: k and d are filled up to multiples of four
+    half_norms: Floats  # (k',) half the squared length of that; infinite for centres that fill up
+    farthest: float  # the greatest of these lengths
+
+
+def _products(centers: Floats) -> _Products:
+    k, d = centers.shape
+    shift = centers.mean(axis=0)
+    negated = np.zeros((-(-k // 4) * 4, -(-d // 4) * 4))
+    negated[:k, :d] = shift - centers
+    half_norms = np.full(len(negated), np.inf)
+    with np.errstate(over="ignore"):
+        half_norms[:k] = 0.5 * np.einsum("jf,jf->j", negated, negated)[:k]
+    longest = np.max(half_norms, initial=0.0, where=half_norms < np.inf)
+    return _Products(shift, negated, half_norms, float(np.sqrt(2 * longest)))
+
+
 def _assign_all(X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads) -> bool:
     """Assign all rows for the first time; returns whether all distances are finite numbers."""
     chart = draw_chart(centers, len(X))
@@ -99,7 +120,7 @@ def _assign_anew(
     Returns how many have, and whether all distances are finite numbers. A row keeps its lead while the centres move
     less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
-    shift = centers.mean(axis=0)
+    products = _products(centers)
 
     def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)
@@ -108,7 +129,7 @@ def _assign_anew(
                 X,
                 weights,
                 centers,
-                shift,
+                *products,
                 course.origin,
                 course.slack,
                 start,
@@ -270,7 +291,10 @@ def assign_many(
     X,  # (n, d) IN
     weights,  # (n,) or (0,) IN
     centers,  # (k, d) IN
-    shift,  # (d,) IN: a point among the centres, which keeps the products below small
+    shift,  # (d,) IN: this and the next three as in `_Products`
+    negated,  # (k', d') IN
+    half_norms,  # (k',) IN
+    farthest,
     origin,  # (d,) IN
     slack,  # (k,) IN: what the rows of each cluster may have lost of their lead
     start,
@@ -285,27 +309,14 @@ def assign_many(
     """
     n_clusters, d = centers.shape
     doubt = (d + 4) * EPSILON
-    # Shift less centre, half of its squared length, and what makes a multiple of four.
-    n_rounded = (n_clusters + 3) // 4 * 4
-    negated, half_norms = np.empty((n_rounded, d)), np.empty(n_rounded)
-    farthest = 0.0
-    for j in range(n_rounded):
-        half_norms[j] = 0.0 if j < n_clusters else np.inf
-        for f in range(d):
-            negated[j, f] = shift[f] - centers[j, f] if j < n_clusters else 0.0
-            half_norms[j] += 0.5 * negated[j, f] ** 2
-        if half_norms[j] < np.inf:
-            farthest = max(farthest, np.sqrt(2 * half_norms[j]))
     led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
     # A block of more features would not stay in the first cache.
     n_lanes = BLOCK if d <= 32 else BLOCK // 2
-    block = np.empty((d, n_lanes))
+    n_rounded, d_rounded = negated.shape
+    block = np.zeros((d_rounded, n_lanes))
     score0, score1, score2, score3 = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
-    pending, norm, margin = np.empty(n_lanes, np.int64), np.empty(n_lanes), np.empty(n_lanes)
-    for f in range(d):
-        for r in range(n_lanes):
-            block[f, r] = 0.0
+    pending, norm, margin = np.empty(n_lanes, np.int64), np.zeros(n_lanes), np.empty(n_lanes)
     changed, finite, i = 0, True, start
     while i < stop:
         rows = 0
@@ -322,9 +333,12 @@ def assign_many(
                 rows += 1
             i += 1
         for r in range(rows):
-            at = pending[r]
+            at, squared = pending[r], 0.0
             for f in range(d):
-                block[f, r] = X[at, f] - shift[f]
+                x = X[at, f] - shift[f]
+                block[f, r] = x
+                squared += x * x
+            norm[r] = squared
         for r in range(n_lanes):
             best[r] = np.inf
             second[r] = np.inf
@@ -337,8 +351,7 @@ def assign_many(
                 score1[r] = half_norms[j + 1]
                 score2[r] = half_norms[j + 2]
                 score3[r] = half_norms[j + 3]
-            f = 0
-            while f + 4 <= d:
+            for f in range(0, d_rounded, 4):
                 a0, a1, a2, a3 = negated[j, f], negated[j, f + 1], negated[j, f + 2], negated[j, f + 3]
                 b0, b1, b2, b3 = negated[j + 1, f], negated[j + 1, f + 1], negated[j + 1, f + 2], negated[j + 1, f + 3]
                 c0, c1, c2, c3 = negated[j + 2, f], negated[j + 2, f + 1], negated[j + 2, f + 2], negated[j + 2, f + 3]
@@ -350,16 +363,6 @@ def assign_many(
                     score1[r] += y0 * b0 + y1 * b1 + y2 * b2 + y3 * b3
                     score2[r] += y0 * c0 + y1 * c1 + y2 * c2 + y3 * c3
                     score3[r] += y0 * d0 + y1 * d1 + y2 * d2 + y3 * d3
-                f += 4
-            while f < d:
-                x0 = block[f]
-                a0, b0, c0, d0 = negated[j, f], negated[j + 1, f], negated[j + 2, f], negated[j + 3, f]
-                for r in range(n_lanes):
-                    score0[r] += x0[r] * a0
-                    score1[r] += x0[r] * b0
-                    score2[r] += x0[r] * c0
-                    score3[r] += x0[r] * d0
-                f += 1
             index = float(j)
             # The index is a float so that it moves in the lanes of the distances.
             for r in range(n_lanes):
@@ -378,13 +381,6 @@ def assign_many(
                 best[r] = least
                 second[r] = next_to
                 nearest[r] = own
-        if rows:
-            for r in range(n_lanes):
-                norm[r] = 0.0
-            for f in range(d):
-                x0 = block[f]
-                for r in range(n_lanes):
-                    norm[r] += x0[r] * x0[r]
         if led and rows:
             for r in range(n_lanes):
                 near, far = norm[r] + 2 * best[r], norm[r] + 2 * second[r]
