@@ -23,7 +23,7 @@ REACH = 1.5
 # And this many times to tell that a row of a cell may lie beyond a border: far above the rounding of a distance.
 LEAST_REACH = 1.0 + 1e-7
 # Comparisons of a cell with a centre that are worth a thread, most of which are saved.
-CHUNK_COMPARISONS = 1 << 19
+CHUNK_COMPARISONS = 1 << 18
 
 
 class Cells(NamedTuple):
@@ -48,6 +48,7 @@ class Border(NamedTuple):
     weights: Floats  # (m,) or (0,)
     number: NDArray[np.int32]  # (m,) which row of all each is
     label: NDArray[np.int32]  # (m,) the nearest centre
+    parts: list[tuple[int, int]]  # ranges of cells that are worth a thread
 
 
 def padded(points: NDArray[Any]) -> Floats:
@@ -113,10 +114,14 @@ def settle_on_cells(
         if np.any((label < 0) & ~border.fetched):
             table = assign(place, far)
             border, far = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads), 2 * far
-        assign_border(
-            border.start, border.rows, border.weights, label, pair, place + origin, origin, border.label, table
-        )
-        return table
+        centers = place + origin
+
+        def chunk(first: int, last: int) -> Floats:
+            part = np.zeros_like(table)
+            assign_border(*border[1:4], label, pair, centers, origin, first, last, border.label, part)
+            return part
+
+        return added([table, *threads.map(chunk, border.parts)])
 
     place = padded(centers) - origin
     whole, converged, n_iter = True, False, 0
@@ -157,16 +162,20 @@ def settle_on_cells(
 
 def _block_chunks(cells: Cells, n_clusters: int) -> list[tuple[int, int]]:
     """Ranges of blocks that are worth a thread."""
-    n_blocks = len(cells.block_start) - 1
-    n_chunks = min(MAX_CHUNKS, n_blocks, max(1, len(cells.flat) * n_clusters // CHUNK_COMPARISONS))
-    edges = np.searchsorted(cells.block_start, np.linspace(0, len(cells.flat), n_chunks + 1)).tolist()
-    return list(pairwise(edges))
+    return _even_parts(cells.block_start, len(cells.flat) * n_clusters // CHUNK_COMPARISONS)
+
+
+def _even_parts(start: NDArray[np.int64], n_parts: int) -> list[tuple[int, int]]:
+    """At most so many ranges of groups with about as many members each; `start` (groups + 1,) is where each begins."""
+    n_parts = max(1, min(MAX_CHUNKS, len(start) - 1, n_parts))
+    edges = np.searchsorted(start, np.linspace(0, start[-1], n_parts + 1)).tolist()
+    return list(pairwise([0, *edges[1:-1], len(start) - 1]))
 
 
 def _no_border(n_cells: int) -> Border:
     none = np.empty(0, np.int32)
     return Border(
-        np.zeros(n_cells, bool), np.zeros(n_cells + 1, np.int64), np.empty((0, 3)), frozen(np.empty(0)), none, none
+        np.zeros(n_cells, bool), np.zeros(n_cells + 1, np.int64), np.empty((0, 3)), frozen(np.empty(0)), none, none, []
     )
 
 
@@ -184,15 +193,16 @@ def _fetch(
 
     def chunk(start: int, stop: int) -> NDArray[np.int32]:
         rows = np.empty(stop - start, np.int32)
-        return rows[: fetch_rows(cell, number, start, stop, rows)]
+        return rows[: list_rows(cell, number, start, stop, rows)]
 
     some = np.concatenate(threads.map(chunk, row_chunks(len(X))))
-    start, ordered = np.empty(len(near) + 1, np.int64), np.empty(len(some), np.int32)
-    order_rows(some, cell, number, start, ordered)
-    rows = np.zeros((len(some), 3))
-    threads.map(lambda first, last: gather_rows(X, ordered, first, last, rows), row_chunks(len(some)))
+    start, place = np.empty(len(near) + 1, np.int64), np.empty(len(some), np.int32)
+    order_rows(some, cell, number, start, place)
+    ordered, rows = np.empty(len(some), np.int32), np.zeros((len(some), 3))
+    threads.map(lambda first, last: move_rows(X, some, place, first, last, ordered, rows), row_chunks(len(some)))
     mass = frozen(weights[ordered]) if len(weights) else weights
-    return Border(near.copy(), start, rows, mass, ordered, np.empty(len(some), np.int32))
+    parts = _even_parts(start, len(row_chunks(len(some))))
+    return Border(near.copy(), start, rows, mass, ordered, np.empty(len(some), np.int32), parts)
 
 
 @kernel
@@ -320,40 +330,62 @@ def assign_border(
     pair,  # (c, 2) IN: these, or -1 where they are more than two
     centers,  # (k, 3) IN
     origin,  # (3,) IN
+    first,
+    last,
     label_of_row,  # (m,) OUT
     table,  # (k, 4) INOUT
 ):
-    """Label the rows of the cells, and add those of shared cells to the centre nearest to each."""
+    """Label the rows of the cells from first to last, and add those of shared cells to the centre nearest to each."""
     weighted = weights.shape[0] > 0
-    for c in range(len(label)):
-        first, second = pair[c, 0], pair[c, 1]
-        for r in range(start[c], start[c + 1]):
-            if label[c] >= 0:
+    for c in range(first, last):
+        if label[c] >= 0:
+            for r in range(start[c], start[c + 1]):
                 label_of_row[r] = label[c]
-                continue
+            continue
+        a, b = pair[c, 0], pair[c, 1]
+        mass, all0, all1, all2, b_mass, b0, b1, b2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for r in range(start[c], start[c + 1]):
             x0, x1, x2 = rows[r, 0], rows[r, 1], rows[r, 2]
-            own = first
-            if first >= 0:
-                s = (x0 - centers[first, 0]) ** 2 + (x1 - centers[first, 1]) ** 2 + (x2 - centers[first, 2]) ** 2
-                t = (x0 - centers[second, 0]) ** 2 + (x1 - centers[second, 1]) ** 2 + (x2 - centers[second, 2]) ** 2
-                # No branch: which centre is nearer cannot be predicted.
-                own = second if t < s else first
-            else:
-                least = np.inf
-                for j in range(len(centers)):
-                    s = (x0 - centers[j, 0]) ** 2 + (x1 - centers[j, 1]) ** 2 + (x2 - centers[j, 2]) ** 2
-                    if s < least:
-                        own, least = j, s
-            label_of_row[r] = own
             w = weights[r] if weighted else 1.0
+            y0, y1, y2 = w * (x0 - origin[0]), w * (x1 - origin[1]), w * (x2 - origin[2])
+            if a >= 0:
+                s = (x0 - centers[a, 0]) ** 2 + (x1 - centers[a, 1]) ** 2 + (x2 - centers[a, 2]) ** 2
+                t = (x0 - centers[b, 0]) ** 2 + (x1 - centers[b, 1]) ** 2 + (x2 - centers[b, 2]) ** 2
+                # No branch: which centre is nearer cannot be predicted. And the sums wait for no memory.
+                label_of_row[r] = b if t < s else a
+                to_b = 1.0 if t < s else 0.0
+                mass += w
+                all0 += y0
+                all1 += y1
+                all2 += y2
+                b_mass += to_b * w
+                b0 += to_b * y0
+                b1 += to_b * y1
+                b2 += to_b * y2
+                continue
+            own, least = 0, np.inf
+            for j in range(len(centers)):
+                s = (x0 - centers[j, 0]) ** 2 + (x1 - centers[j, 1]) ** 2 + (x2 - centers[j, 2]) ** 2
+                if s < least:
+                    own, least = j, s
+            label_of_row[r] = own
             table[own, 0] += w
-            table[own, 1] += w * (x0 - origin[0])
-            table[own, 2] += w * (x1 - origin[1])
-            table[own, 3] += w * (x2 - origin[2])
+            table[own, 1] += y0
+            table[own, 2] += y1
+            table[own, 3] += y2
+        if a >= 0:
+            table[a, 0] += mass - b_mass
+            table[a, 1] += all0 - b0
+            table[a, 2] += all1 - b1
+            table[a, 3] += all2 - b2
+            table[b, 0] += b_mass
+            table[b, 1] += b0
+            table[b, 2] += b1
+            table[b, 3] += b2
 
 
 @kernel
-def fetch_rows(
+def list_rows(
     cell,  # (n,) IN
     number,  # (cells,) IN: below zero for cells that are not wanted
     start,
@@ -371,39 +403,45 @@ def fetch_rows(
 
 @kernel
 def order_rows(
-    rows,  # (m,) IN
+    wanted,  # (m,) IN: some rows
     cell,  # (n,) IN
     number,  # (cells,) IN: of each of c cells
     start,  # (c + 1,) OUT: first row of each cell
-    ordered,  # (m,) OUT
+    place,  # (m,) OUT: where each of these rows comes to stand
 ):
     """Order rows by the number of their cell; those of one cell stay in order."""
     n_cells = len(start) - 1
     for c in range(n_cells + 1):
         start[c] = 0
-    for i in rows:
+    for i in wanted:
         start[number[cell[i]]] += 1
     # From how many there are to where they end; writing backwards, that becomes where they start.
     for c in range(1, n_cells + 1):
         start[c] += start[c - 1]
-    for r in range(len(rows) - 1, -1, -1):
-        c = number[cell[rows[r]]]
+    for r in range(len(wanted) - 1, -1, -1):
+        c = number[cell[wanted[r]]]
         start[c] -= 1
-        ordered[start[c]] = rows[r]
+        place[r] = start[c]
 
 
 @kernel
-def gather_rows(
+def move_rows(
     X,  # (n, q <= 3) IN
-    ordered,  # (m,) IN: which rows are wanted
+    wanted,  # (m,) IN: some rows, rising
+    place,  # (m,) IN: where each comes to stand
     first,
     last,
-    rows,  # (m, 3) OUT: the first q columns
+    ordered,  # (m,) OUT: the wanted rows in that order
+    rows,  # (m, 3) OUT: and their first q columns
 ):
-    """Copy the wanted rows from first to last."""
+    """Put the wanted rows from first to last in their places.
+
+    They are read as they lie and written here and there: X is larger than what is written, and than a cache.
+    """
     for r in range(first, last):
+        ordered[place[r]] = wanted[r]
         for f in range(X.shape[1]):
-            rows[r, f] = X[ordered[r], f]
+            rows[place[r], f] = X[wanted[r], f]
 
 
 @kernel
