@@ -1,27 +1,24 @@
 """From the tree of a search to sorted sets."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kmad._jit import inner_kernel, kernel
+from kmad._jit import kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Integers, Items, running_sum
 from kmad.rules._work import Nodes
 
-# Bits of a word that hold a set of so few items; above them stands the number of items. The word of none.
+# Most items of which a set is a word, a bit for each.
 WORD_BITS = 57
-FULL = (1 << WORD_BITS) - 1
 # No two powers of two up to 2^65 leave the same rest: so a bit is looked up without a search for its place.
 MODULUS = 67
-# Bits of a key that numpy sorts as a signed number.
+# Bits of a key of the entries of a row.
 KEY_BITS = 63
-# Fewer sets than this are in order before a pool of threads has started.
-FEW_SETS = 1 << 17
-# Parts that more are gathered in.
-PARTS = 16
+# Bits that are sorted by at once.
+DIGIT_BITS = 8
+# Fewer sets than this are in order before a second thread has started.
+FEW_SETS = 1 << 15
 
 
 def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) -> tuple[Items, Integers, Integers]:
@@ -29,105 +26,131 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
 
     `ids` are the ids of the items of the trees. Sets of fewer than `min_len` items are left out.
     """
-    each_size = [np.bincount(tree.lengths) for tree in trees]
-    sizes = np.zeros(max(map(len, each_size), default=1), np.int64)
-    for more in each_size:
-        sizes[: len(more)] += more
-    sizes[0] = 0
-    first = running_sum(sizes)
-    sort = (WordSort if len(ids) <= WORD_BITS else RowSort)(trees, ids, first)
-    # Sets that only lead to others have no count.
-    found = None if sort.counts.all() else sort.counts > 0
-    if found is not None:
-        sizes = np.diff(running_sum(found)[first])
-    sizes[:min_len] = 0
-    edges = running_sum(sizes)
-    order = np.empty(edges[-1], np.int64)
+    sizes = np.zeros(len(ids) + 1, np.int64)
+    for tree in trees:
+        count_lengths(tree.counts, tree.lengths, min_len, sizes)
+    sizes = np.trim_zeros(sizes, "b")
+    edges, begins = running_sum(sizes), running_sum(sizes * np.arange(len(sizes)))
+    items, counts = np.empty(begins[-1], np.int32), np.empty(edges[-1], np.int64)
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    sets = (Words if len(ids) <= WORD_BITS else Rows)(trees, ids, min_len, edges, begins, counts)
 
-    def order_sets(low: int, high: int) -> None:
-        which = sort.order(low, high)
-        order[edges[low] : edges[high]] = which if found is None else which[found[which]]
+    def write(length: int, _: int) -> None:
+        start, stop = edges[length], edges[length + 1]
+        sets.write(length, items[begins[length] : begins[length + 1]], counts[start:stop])
+        offsets[start + 1 : stop + 1] = np.arange(begins[length] + length, begins[length + 1] + 1, length)
 
-    few = len(sort.counts) <= FEW_SETS
-    each = Threads(1).map if few else threads.map
-    lengths = range(min_len, len(sizes) + 1)
-    each(order_sets, pairwise([*lengths[:1], *lengths[-1:]] if few and isinstance(sort, WordSort) else lengths))
-    items, counts = np.empty(sizes @ np.arange(len(sizes)), np.int32), np.empty(len(order), np.int64)
-    offsets = np.zeros(len(order) + 1, np.int64)
-    parts = [0, len(order)] if few else [len(order) * c // PARTS for c in range(PARTS + 1)]
-    each(lambda start, stop: sort.gather(order, edges, start, stop, items, offsets, counts), pairwise(parts))
+    each = Threads(1).map if len(counts) <= FEW_SETS else threads.map
+    each(write, pairwise(range(min_len, len(sizes) + 1)))
     return items, offsets, counts
 
 
-class WordSort:
+class Words:
     """Sets of few items as words, whose order is that of the sets."""
 
-    def __init__(self, trees: list[Nodes], ids: Items, first: Integers) -> None:
-        self.counts = np.empty(first[-1], np.int64)
-        self._first = first
-        self._words = np.empty(first[-1], np.int64)
+    def __init__(
+        self, trees: list[Nodes], ids: Items, min_len: int, edges: Integers, _: Integers, counts: Integers
+    ) -> None:
+        self._edges = edges
+        self._n_bits = len(ids)
+        self._words = np.empty(len(counts), np.int64)
         names = np.sort(ids)
         # The lowest item has the highest bit. A set's word lacks the bits of its items, so that low ones come first.
-        bits = np.left_shift(1, WORD_BITS - 1 - np.arange(len(ids)))
+        bits = np.left_shift(1, np.arange(len(ids))[::-1])
         self._names = np.empty(MODULUS, np.int32)
         self._names[bits % MODULUS] = names
-        steps, cursor = (FULL + 1) - bits[np.searchsorted(names, ids)], first[:-1].copy()
+        own, cursor = bits[np.searchsorted(names, ids)], edges[:-1].copy()
         for tree in trees:
-            write_words(tree.parents, tree.items, tree.counts, tree.lengths, steps, cursor, self._words, self.counts)
+            write_words(*tree, own, min_len, cursor, self._words, counts)
 
-    def order(self, low: int, high: int) -> Integers:
-        order = np.argsort(self._words[self._first[low] : self._first[high]])
-        order += self._first[low]
-        return order
-
-    def gather(self, *given: Any) -> None:
-        gather_words(self._words, self.counts, self._names, *given)
+    def write(self, length: int, items: Items, counts: Integers) -> None:
+        words = self._words[self._edges[length] : self._edges[length + 1]]
+        sort_pairs(words, counts, self._n_bits, np.empty_like(words), np.empty_like(counts))
+        write_items(words, self._n_bits, length, self._names, items)
 
 
-class RowSort:
+class Rows:
     """Sets as rows of their items, those of one length together."""
 
-    def __init__(self, trees: list[Nodes], ids: Items, first: Integers) -> None:
-        self.counts = np.empty(first[-1], np.int64)
-        self._first = first
-        self._starts = running_sum(np.diff(first) * np.arange(len(first) - 1))
-        self._rows = np.empty(self._starts[-1], np.int32)
+    def __init__(
+        self, trees: list[Nodes], ids: Items, min_len: int, edges: Integers, begins: Integers, counts: Integers
+    ) -> None:
+        self._begins = begins
+        # Sets that only lead to others come last.
+        self._rows = np.empty(sum(int(tree.lengths.sum(dtype=np.int64)) for tree in trees), np.int32)
         self._names = np.sort(ids)
         self._n_bits = int(len(ids) - 1).bit_length()
-        place, cursor = np.searchsorted(self._names, ids).astype(np.int32), first[:-1].copy()
+        place, cursor = np.searchsorted(self._names, ids).astype(np.int32), edges[:-1].copy()
+        to, rest = begins[:-1].copy(), int(begins[-1])
         for tree in trees:
-            parts = tree.parents, tree.items, tree.counts, tree.lengths
-            write_rows(*parts, place, first, self._starts, cursor, self._rows, self.counts)
+            rest = write_rows(*tree, place, min_len, rest, to, cursor, self._rows, counts)
 
-    def order(self, length: int, _: int) -> Integers:
-        rows = self._rows[self._starts[length] : self._starts[length + 1]]
-        order = lexicographic_order(rows, int(self._first[length + 1] - self._first[length]), self._n_bits)
-        order += self._first[length]
-        return order
+    def write(self, length: int, items: Items, counts: Integers) -> None:
+        rows = self._rows[self._begins[length] : self._begins[length + 1]]
+        order, keys = np.arange(len(counts)), np.empty(len(counts), np.int64)
+        more = np.empty_like(keys), np.empty_like(order)
+        # The sort keeps the order of equal keys: so the last entries come first.
+        n_entries = KEY_BITS // self._n_bits
+        for stop in range(length, 0, -n_entries):
+            start = max(stop - n_entries, 0)
+            join_entries(rows, length, start, stop, self._n_bits, order, keys)
+            sort_pairs(keys, order, (stop - start) * self._n_bits, *more)
+        write_ordered(rows, length, self._names, order, items)
+        counts[:] = counts[order]
 
-    def gather(self, *given: Any) -> None:
-        gather_rows(self._rows, self.counts, self._first, self._starts, self._names, *given)
+
+@kernel
+def count_lengths(
+    count,  # (n_nodes,) IN
+    length,  # (n_nodes,) IN
+    min_len,
+    sizes,  # (n_items + 1,) INOUT
+):
+    """Add the number of sets of each length."""
+    for n in range(1, len(count)):
+        if count[n] and length[n] >= min_len:
+            sizes[length[n]] += 1
 
 
-def lexicographic_order(rows: Items, n_rows: int, n_bits: int) -> NDArray[np.int64]:
-    """The order of distinct flat rows whose entries have so many bits.
+@kernel
+def write_words(
+    parent,  # (n_nodes,) IN
+    item,  # (n_nodes,) IN
+    count,  # (n_nodes,) IN
+    length,  # (n_nodes,) IN
+    own,  # (n_items,) IN: the bit of each
+    min_len,
+    cursor,  # (lengths,) INOUT: number of the next set of each length
+    words,  # (n_sets,) OUT
+    counts,  # (n_sets,) OUT
+):
+    """Write the word of every set among those of its length."""
+    word = np.empty(len(parent), np.int64)
+    word[0] = 0
+    for n in range(1, len(parent)):
+        word[n] = word[parent[n]] - own[item[n]]
+        k = length[n]
+        if count[n] and k >= min_len:
+            words[cursor[k]], counts[cursor[k]] = word[n], count[n]
+            cursor[k] += 1
 
-    Keys hold as many entries as fit; further ones refine the order of rows that are equal so far.
-    """
-    width = len(rows) // max(n_rows, 1)
-    keys = np.zeros(n_rows, np.int64)
-    f, room = 0, KEY_BITS
-    while True:
-        more = min(width - f, room // n_bits)
-        append_entries(rows, width, f, f + more, n_bits, keys)
-        order = np.argsort(keys)
-        f += more
-        if f == width:
-            return order
-        rank = np.empty(n_rows, np.int64)
-        ordered = keys[order]
-        rank[order] = np.concatenate([[0], np.cumsum(ordered[1:] != ordered[:-1])])
-        keys, room = rank, KEY_BITS - int(n_rows).bit_length()
+
+@kernel
+def write_items(
+    words,  # (n,) IN
+    n_bits,
+    length,
+    names,  # (MODULUS,) IN: of an item by the rest of its bit
+    items,  # (n * length,) OUT
+):
+    """Write the items of words by their names."""
+    for n in range(len(words)):
+        word, to = np.uint64(-words[n]), (n + 1) * length
+        while word:
+            to -= 1
+            rest = word & (word - np.uint64(1))
+            items[to] = names[(word ^ rest) % np.uint64(MODULUS)]
+            word = rest
 
 
 @kernel
@@ -137,20 +160,29 @@ def write_rows(
     count,  # (n_nodes,) IN
     length,  # (n_nodes,) IN
     place,  # (n_items,) IN: place of an item in the order of the result
-    first,  # (lengths + 1,) IN: number of sets that are shorter
-    starts,  # (lengths + 1,) IN: where the rows of each length begin
+    min_len,
+    rest,
+    to,  # (lengths,) INOUT: where the next row of each length goes
     cursor,  # (lengths,) INOUT: number of the next set of each length
     rows,  # (total,) OUT: ascending in a row
     counts,  # (n_sets,) OUT
 ):
-    """Write every node as a row among those of its length: the row of its parent, its own item put in."""
+    """Write every set as a row among those of its length: the row of its parent, its own item put in.
+
+    What is none of them goes to `rest`; where the next such goes is returned.
+    """
     begin = np.empty(len(parent), np.int64)
     for n in range(1, len(parent)):
         k = length[n]
-        at = starts[k] + (cursor[k] - first[k]) * k
+        if count[n] and k >= min_len:
+            at = to[k]
+            to[k] += k
+            counts[cursor[k]] = count[n]
+            cursor[k] += 1
+        else:
+            at = rest
+            rest += k
         begin[n] = at
-        counts[cursor[k]] = count[n]
-        cursor[k] += 1
         above, added = begin[parent[n]], place[item[n]]
         t = k - 1
         while t > 0 and rows[above + t - 1] > added:
@@ -160,112 +192,71 @@ def write_rows(
         while t > 0:
             t -= 1
             rows[at + t] = rows[above + t]
+    return rest
 
 
 @kernel
-def write_words(
-    parent,  # (n_nodes,) IN
-    item,  # (n_nodes,) IN
-    count,  # (n_nodes,) IN
-    length,  # (n_nodes,) IN
-    steps,  # (n_items,) IN: one item more, and its bit less
-    cursor,  # (lengths,) INOUT: number of the next set of each length
-    words,  # (n_sets,) OUT
-    counts,  # (n_sets,) OUT
-):
-    """Write the word of every node among those of its length."""
-    word = np.empty(len(parent), np.int64)
-    word[0] = FULL
-    for n in range(1, len(parent)):
-        k = length[n]
-        word[n] = word[parent[n]] + steps[item[n]]
-        words[cursor[k]], counts[cursor[k]] = word[n], count[n]
-        cursor[k] += 1
-
-
-@kernel
-def gather_words(
-    words,  # (n_found,) IN
-    found,  # (n_found,) IN
-    names,  # (MODULUS,) IN: of an item by the rest of its bit
-    order,  # (n_sets,) IN
-    edges,  # (lengths + 1,) IN: where the sets of each length begin in that order
-    start,
-    stop,
-    items,  # (total,) OUT
-    offsets,  # (n_sets + 1,) OUT: from the second on
-    counts,  # (n_sets,) OUT
-):
-    """Write sets `start` to `stop` in order and their counts, the items by their names."""
-    k, end = find_set(edges, start)
-    for n in range(start, stop):
-        while edges[k + 1] <= n:
-            k += 1
-        end += k
-        offsets[n + 1] = end
-        counts[n] = found[order[n]]
-        word, to = np.uint64(~words[order[n]] & FULL), end
-        while word:
-            to -= 1
-            rest = word & (word - np.uint64(1))
-            items[to] = names[(word ^ rest) % np.uint64(MODULUS)]
-            word = rest
-
-
-@inner_kernel
-def find_set(
-    edges,  # (lengths + 1,) IN
-    n,
-):
-    """Length of the set before which `n` stand, and where its items begin; for no such set what comes after all."""
-    k, begin = 0, 0
-    while k + 2 < len(edges) and edges[k + 1] <= n:
-        begin += k * (edges[k + 1] - edges[k])
-        k += 1
-    return k, begin + k * (n - edges[k])
-
-
-@kernel
-def append_entries(
-    rows,  # (n_rows * width,) IN
+def join_entries(
+    rows,  # (n * width,) IN
     width,
     start,
     stop,
     n_bits,
-    keys,  # (n_rows,) INOUT
+    order,  # (n,) IN
+    keys,  # (n,) OUT
 ):
-    """Shift entries `start` to `stop` of every row into its key."""
+    """Join entries `start` to `stop` of every row, taken in order, as one key."""
     for i in range(len(keys)):
-        key = keys[i]
-        for t in range(i * width + start, i * width + stop):
+        key = np.int64(0)
+        for t in range(order[i] * width + start, order[i] * width + stop):
             key = (key << n_bits) | rows[t]
         keys[i] = key
 
 
 @kernel
-def gather_rows(
-    rows,  # (total,) IN
-    found,  # (n_found,) IN
-    first,  # (lengths + 1,) IN: number of sets that are shorter
-    starts,  # (lengths + 1,) IN: where the rows of each length begin
+def write_ordered(
+    rows,  # (n * width,) IN
+    width,
     names,  # (n_items,) IN
-    order,  # (n_sets,) IN
-    edges,  # (lengths + 1,) IN: where the sets of each length begin in that order
-    start,
-    stop,
-    items,  # (total,) OUT
-    offsets,  # (n_sets + 1,) OUT: from the second on
-    counts,  # (n_sets,) OUT
+    order,  # (n,) IN
+    items,  # (n * width,) OUT
 ):
-    """Write rows `start` to `stop` in order and their counts, the items by their names."""
-    k, to = find_set(edges, start)
-    for n in range(start, stop):
-        while edges[k + 1] <= n:
-            k += 1
-        i = order[n]
-        counts[n] = found[i]
-        row = starts[k] + (i - first[k]) * k
-        for t in range(row, row + k):
+    """Write rows in order, the items by their names."""
+    to = 0
+    for n in range(len(order)):
+        row = order[n] * width
+        for t in range(row, row + width):
             items[to] = names[rows[t]]
             to += 1
-        offsets[n + 1] = to
+
+
+@kernel
+def sort_pairs(
+    keys,  # (n,) INOUT
+    values,  # (n,) INOUT
+    n_bits,
+    more_keys,  # (n,) OUT
+    more_values,  # (n,) OUT
+):
+    """Sort keys by their lowest bits, and their values with them; what is equal stays in order."""
+    n_digits, n_values = (n_bits + DIGIT_BITS - 1) // DIGIT_BITS, 1 << DIGIT_BITS
+    cursors = np.zeros((n_digits, n_values), np.int64)
+    for i in range(len(keys)):
+        for d in range(n_digits):
+            cursors[d, (keys[i] >> (d * DIGIT_BITS)) & (n_values - 1)] += 1
+    swapped = False
+    for d in range(n_digits):
+        cursor, shift = cursors[d], d * DIGIT_BITS
+        n = 0
+        for v in range(n_values):
+            n, cursor[v] = n + cursor[v], n
+        for i in range(len(keys)):
+            v = (keys[i] >> shift) & (n_values - 1)
+            more_keys[cursor[v]], more_values[cursor[v]] = keys[i], values[i]
+            cursor[v] += 1
+        keys, more_keys = more_keys, keys
+        values, more_values = more_values, values
+        swapped = not swapped
+    if swapped:
+        more_keys[:] = keys
+        more_values[:] = values
