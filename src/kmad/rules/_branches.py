@@ -25,7 +25,7 @@ N_FRAME = 6
 @kernel
 def search(
     database,  # IN
-    pairs,  # (n_items * n_items,) or (0,) IN: weight of the rows with both items, the first the lower
+    pairs,  # (n_items * (n_items - 1) / 2,) or (0,) IN: weight of the rows with both items, those of the first together
     kind,
     max_len,
     stop,
@@ -492,7 +492,7 @@ def write_block(
 
 @inner_kernel
 def read_pairs(
-    pairs,  # (n_items * n_items,) IN
+    pairs,  # (n_items * (n_items - 1) / 2,) IN
     i,
     n_items,
     lowest,
@@ -503,12 +503,13 @@ def read_pairs(
     """List the items from `lowest` on whose weight beside `i` is at least `low`, and put that in the tally."""
     n = 0
     for other in range(lowest, i):
-        together = pairs[other * n_items + i]
+        together = np.int64(pairs[((other * (2 * n_items - other - 3)) >> 1) - 1 + i])
         if together >= low:
             found[n], tally[other] = other, together
             n += 1
+    begin = ((i * (2 * n_items - i - 3)) >> 1) - 1
     for other in range(i + 1, n_items):
-        together = pairs[i * n_items + other]
+        together = np.int64(pairs[begin + other])
         if together >= low:
             found[n], tally[other] = other, together
             n += 1

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, running_sum
 from kmad.rules._merging import WORD_BITS, merge_rows, merge_words, write_words
 
-# Entries of the largest table of pairs.
-MOST_PAIRS = 1 << 21
+S = TypeVar("S", bound=np.integer)
+
+# Entries of the largest table of pairs, and the most that one can hold.
+MOST_PAIRS, MOST_WEIGHT = 1 << 21, (1 << 31) - 1
 # Additions that a second thread and a table of its own are worth, and for each entry of that table.
 PAIRS_WORK, PAIRS_EACH = 1 << 20, 8
 # Items of all rows in a chunk: some tenths of a millisecond of work, and so many for each item that may be counted.
@@ -166,7 +169,7 @@ def count_chunks(n_held: int, n_items: int) -> int:
     return max(1, min(MAX_CHUNKS, n_held // max(CHUNK_ITEMS, CHUNK_ITEMS_EACH * n_items)))
 
 
-def sum_in_place(arrays: list[Integers]) -> Integers:
+def sum_in_place(arrays: list[NDArray[S]]) -> NDArray[S]:
     """The sum of arrays, in the first of them."""
     total, *others = arrays
     for other in others:
@@ -174,18 +177,18 @@ def sum_in_place(arrays: list[Integers]) -> Integers:
     return total
 
 
-def count_pairs(database: Database, ends: Integers, threads: Threads) -> Integers:
-    """Weight of the rows with two items, at ``first * n_items + second``; empty where that table would not pay.
+def count_pairs(database: Database, ends: Integers, threads: Threads) -> Items:
+    """Weight of the rows with two items, at `place_of_pair`; empty where that table would not pay.
 
     `ends` are the ends of the rows, and the one before the first.
     """
     n_items, lengths = len(database.counts), np.diff(ends)
-    size, work = n_items * n_items, int(lengths @ lengths)
-    if size > min(MOST_PAIRS, work):
-        return np.empty(0, np.int64)
+    size, work = n_items * (n_items - 1) // 2, int(lengths @ lengths)
+    if size > min(MOST_PAIRS, work) or database.counts.max(initial=0) > MOST_WEIGHT:
+        return np.empty(0, np.int32)
 
-    def count(start: int, stop: int) -> Integers:
-        pairs = np.zeros(size, np.int64)
+    def count(start: int, stop: int) -> Items:
+        pairs = np.zeros(size, np.int32)
         add_pairs(database.rows, database.weights, n_items, start, stop, pairs)
         return pairs
 
@@ -343,7 +346,7 @@ def add_pairs(
     n_items,
     before,
     last,
-    pairs,  # (n_items * n_items,) INOUT
+    pairs,  # (n_items * (n_items - 1) / 2,) INOUT
 ):
     """Add the weight of the rows between two ends to their pairs of items."""
     end = before
@@ -352,8 +355,10 @@ def add_pairs(
         end = start
         while rows[end] >= 0:
             end += 1
-        weight = weights[-1 - rows[end]] if len(weights) else 1
+        weight = np.int32(weights[-1 - rows[end]] if len(weights) else 1)
         for t in range(start, end):
-            first = rows[t] * n_items
+            first = np.int64(rows[t])
+            # The pairs of an item with later ones stand together, those of the next after them.
+            begin = ((first * (2 * n_items - first - 3)) >> 1) - 1
             for u in range(t + 1, end):
-                pairs[first + rows[u]] += weight
+                pairs[begin + rows[u]] += weight

@@ -27,9 +27,8 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     `ids` are the ids of the items of the trees. Sets of fewer than `min_len` items are left out.
     """
     sizes = np.zeros(len(ids) + 1, np.int64)
-    for tree in trees:
-        count_lengths(tree.counts, tree.lengths, min_len, sizes)
-    sizes = np.trim_zeros(sizes, "b")
+    longest = max([count_lengths(tree.counts, tree.lengths, min_len, sizes) for tree in trees], default=0)
+    sizes = sizes[: longest + 1]
     edges, begins = running_sum(sizes), running_sum(sizes * np.arange(len(sizes)))
     items, counts = np.empty(begins[-1], np.int32), np.empty(edges[-1], np.int64)
     offsets = np.zeros(len(counts) + 1, np.int64)
@@ -106,10 +105,13 @@ def count_lengths(
     min_len,
     sizes,  # (n_items + 1,) INOUT
 ):
-    """Add the number of sets of each length."""
+    """Add the number of sets of each length, and return the greatest."""
+    longest = np.int32(0)
     for n in range(1, len(count)):
         if count[n] and length[n] >= min_len:
             sizes[length[n]] += 1
+            longest = max(longest, length[n])
+    return longest
 
 
 @kernel
