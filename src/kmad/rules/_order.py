@@ -65,7 +65,7 @@ class Words:
     def write(self, length: int, items: Items, counts: Integers) -> None:
         words = self._words[self._edges[length] : self._edges[length + 1]]
         sort_pairs(words, counts, self._n_bits, np.empty_like(words), np.empty_like(counts))
-        write_items(words, self._n_bits, length, self._names, items)
+        write_items(words, length, self._names, items)
 
 
 class Rows:
@@ -140,7 +140,6 @@ def write_words(
 @kernel
 def write_items(
     words,  # (n,) IN
-    n_bits,
     length,
     names,  # (MODULUS,) IN: of an item by the rest of its bit
     items,  # (n * length,) OUT
