@@ -146,7 +146,8 @@ def test_one_hot_arrays_are_read_chunk_by_chunk(monkeypatch, shape, share):
     expected = [np.flatnonzero(row).tolist() for row in X]
     for one_hot in (X, np.asfortranarray(X), X[::2], pd.DataFrame(X)):
         for n_jobs in (1, 2):
-            read = by_basket(read_baskets(one_hot, None, None, Threads(n_jobs)))
+            with Threads(n_jobs) as threads:
+                read = by_basket(read_baskets(one_hot, None, None, threads))
             rows = [part.tolist() for part in np.split(read.items, read.offsets[1:-1])][: read.n_baskets]
             assert rows == (expected[::2] if len(one_hot) < len(X) else expected)
 

@@ -1,7 +1,8 @@
 """Baskets from one-hot tables and arrays: a row for each basket, a column for each item, of 0 and 1 or booleans."""
 
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, repeat
+from operator import is_
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -28,7 +29,8 @@ def read_pandas(table: Any, threads: Threads) -> Baskets | Columns | None:
     labels = table.columns.tolist()
     # By identity, as types are slow to compare; most often all columns share one.
     types = list_types(table)
-    kinds: list[Any] = list(dict(zip(map(id, types), types, strict=True)).values())
+    shared = all(map(is_, types, repeat(types[0])))
+    kinds: list[Any] = types[:1] if shared else list({id(kind): kind for kind in types}.values())
     if all(hasattr(kind, "fill_value") and not kind.fill_value for kind in kinds):
         return read_sparse_columns(table, labels)
     if all(isinstance(kind, np.dtype) and kind == kinds[0] and kind.kind in "biuf" for kind in kinds):
