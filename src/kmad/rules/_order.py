@@ -1,10 +1,11 @@
 """From the tree of a search to sorted sets."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from kmad._jit import kernel
+from kmad._jit import inner_kernel, kernel
 from kmad._threads import Threads
 from kmad.rules._baskets import Integers, Items, running_sum
 from kmad.rules._work import Nodes
@@ -29,73 +30,33 @@ def sort_sets(trees: list[Nodes], ids: Items, min_len: int, threads: Threads) ->
     sizes = np.zeros(len(ids) + 1, np.int64)
     longest = max([count_lengths(tree.counts, tree.lengths, min_len, sizes) for tree in trees], default=0)
     sizes = sizes[: longest + 1]
-    edges, begins = running_sum(sizes), running_sum(sizes * np.arange(len(sizes)))
+    edges, begins = running_sum(sizes), running_sum(sizes * np.arange(longest + 1))
     items, counts = np.empty(begins[-1], np.int32), np.empty(edges[-1], np.int64)
     offsets = np.zeros(len(counts) + 1, np.int64)
-    sets = (Words if len(ids) <= WORD_BITS else Rows)(trees, ids, min_len, edges, begins, counts)
-
-    def write(length: int, _: int) -> None:
-        start, stop = edges[length], edges[length + 1]
-        sets.write(length, items[begins[length] : begins[length + 1]], counts[start:stop])
-        offsets[start + 1 : stop + 1] = np.arange(begins[length] + length, begins[length + 1] + 1, length)
-
-    each = Threads(1).map if len(counts) <= FEW_SETS else threads.map
-    each(write, pairwise(range(min_len, len(sizes) + 1)))
-    return items, offsets, counts
-
-
-class Words:
-    """Sets of few items as words, whose order is that of the sets."""
-
-    def __init__(
-        self, trees: list[Nodes], ids: Items, min_len: int, edges: Integers, _: Integers, counts: Integers
-    ) -> None:
-        self._edges = edges
-        self._n_bits = len(ids)
-        self._words = np.empty(len(counts), np.int64)
-        names = np.sort(ids)
+    names = np.sort(ids)
+    place = np.searchsorted(names, ids)
+    if len(ids) <= WORD_BITS:
         # The lowest item has the highest bit. A set's word lacks the bits of its items, so that low ones come first.
         bits = np.left_shift(1, np.arange(len(ids))[::-1])
-        self._names = np.empty(MODULUS, np.int32)
-        self._names[bits % MODULUS] = names
-        own, cursor = bits[np.searchsorted(names, ids)], edges[:-1].copy()
+        name_of = np.empty(MODULUS, np.int32)
+        name_of[bits % MODULUS] = names
+        words, cursor, own = np.empty(len(counts), np.int64), edges[:-1].copy(), bits[place]
         for tree in trees:
-            write_words(*tree, own, min_len, cursor, self._words, counts)
-
-    def write(self, length: int, items: Items, counts: Integers) -> None:
-        words = self._words[self._edges[length] : self._edges[length + 1]]
-        sort_pairs(words, counts, self._n_bits, np.empty_like(words), np.empty_like(counts))
-        write_items(words, length, self._names, items)
-
-
-class Rows:
-    """Sets as rows of their items, those of one length together."""
-
-    def __init__(
-        self, trees: list[Nodes], ids: Items, min_len: int, edges: Integers, begins: Integers, counts: Integers
-    ) -> None:
-        self._begins = begins
+            write_words(*tree, own, min_len, cursor, words, counts)
+        order = partial(order_words, words, edges, begins, counts, len(ids), name_of, items, offsets)
+    else:
         # Sets that only lead to others come last.
-        self._rows = np.empty(sum(int(tree.lengths.sum(dtype=np.int64)) for tree in trees), np.int32)
-        self._names = np.sort(ids)
-        self._n_bits = int(len(ids) - 1).bit_length()
-        place, cursor = np.searchsorted(self._names, ids).astype(np.int32), edges[:-1].copy()
-        to, rest = begins[:-1].copy(), int(begins[-1])
+        rows = np.empty(sum(int(tree.lengths.sum(dtype=np.int64)) for tree in trees), np.int32)
+        cursor, rest = edges[:-1].copy(), begins[-1]
         for tree in trees:
-            rest = write_rows(*tree, place, min_len, rest, to, cursor, self._rows, counts)
-
-    def write(self, length: int, items: Items, counts: Integers) -> None:
-        rows = self._rows[self._begins[length] : self._begins[length + 1]]
-        order, keys = np.arange(len(counts)), np.empty(len(counts), np.int64)
-        more = np.empty_like(keys), np.empty_like(order)
-        # The sort keeps the order of equal keys: so the last entries come first.
-        n_entries = KEY_BITS // self._n_bits
-        for stop in range(length, 0, -n_entries):
-            start = max(stop - n_entries, 0)
-            join_entries(rows, length, start, stop, self._n_bits, order, keys)
-            sort_pairs(keys, order, (stop - start) * self._n_bits, *more)
-        write_ordered(rows, length, self._names, order, items)
-        counts[:] = counts[order]
+            rest = write_rows(*tree, place, edges, begins, min_len, rest, cursor, rows, counts)
+        n_bits = int(len(ids) - 1).bit_length()
+        order = partial(order_rows, rows, edges, begins, counts, n_bits, KEY_BITS // n_bits, names, items, offsets)
+    if len(counts) <= FEW_SETS:
+        order(min_len, longest + 1)
+    else:
+        threads.map(order, pairwise(range(min_len, longest + 2)))
+    return items, offsets, counts
 
 
 @kernel
@@ -138,32 +99,16 @@ def write_words(
 
 
 @kernel
-def write_items(
-    words,  # (n,) IN
-    length,
-    names,  # (MODULUS,) IN: of an item by the rest of its bit
-    items,  # (n * length,) OUT
-):
-    """Write the items of words by their names."""
-    for n in range(len(words)):
-        word, to = np.uint64(-words[n]), (n + 1) * length
-        while word:
-            to -= 1
-            rest = word & (word - np.uint64(1))
-            items[to] = names[(word ^ rest) % np.uint64(MODULUS)]
-            word = rest
-
-
-@kernel
 def write_rows(
     parent,  # (n_nodes,) IN
     item,  # (n_nodes,) IN
     count,  # (n_nodes,) IN
     length,  # (n_nodes,) IN
     place,  # (n_items,) IN: place of an item in the order of the result
+    edges,  # (lengths + 1,) IN: number of sets that are shorter
+    begins,  # (lengths + 1,) IN: where the items of each length begin
     min_len,
     rest,
-    to,  # (lengths,) INOUT: where the next row of each length goes
     cursor,  # (lengths,) INOUT: number of the next set of each length
     rows,  # (total,) OUT: ascending in a row
     counts,  # (n_sets,) OUT
@@ -176,8 +121,7 @@ def write_rows(
     for n in range(1, len(parent)):
         k = length[n]
         if count[n] and k >= min_len:
-            at = to[k]
-            to[k] += k
+            at = begins[k] + (cursor[k] - edges[k]) * k
             counts[cursor[k]] = count[n]
             cursor[k] += 1
         else:
@@ -197,47 +141,77 @@ def write_rows(
 
 
 @kernel
-def join_entries(
-    rows,  # (n * width,) IN
-    width,
-    start,
-    stop,
+def order_words(
+    words,  # (n_sets,) INOUT
+    edges,  # (lengths + 1,) IN: number of sets that are shorter
+    begins,  # (lengths + 1,) IN: where the items of each length begin
+    counts,  # (n_sets,) INOUT
     n_bits,
-    order,  # (n,) IN
-    keys,  # (n,) OUT
+    name_of,  # (MODULUS,) IN: of an item by the rest of its bit
+    items,  # (total,) OUT
+    offsets,  # (n_sets + 1,) OUT: from the second on
+    low,
+    high,
 ):
-    """Join entries `start` to `stop` of every row, taken in order, as one key."""
-    for i in range(len(keys)):
-        key = np.int64(0)
-        for t in range(order[i] * width + start, order[i] * width + stop):
-            key = (key << n_bits) | rows[t]
-        keys[i] = key
+    """Put sets of `low` to less than `high` items in order, and write their items by their names."""
+    for k in range(low, high):
+        start, stop, end = edges[k], edges[k + 1], begins[k]
+        sort_pairs(words[start:stop], counts[start:stop], n_bits)
+        for n in range(start, stop):
+            end += k
+            offsets[n + 1] = end
+            word, to = np.uint64(-words[n]), end
+            while word:
+                to -= 1
+                rest = word & (word - np.uint64(1))
+                items[to] = name_of[(word ^ rest) % np.uint64(MODULUS)]
+                word = rest
 
 
 @kernel
-def write_ordered(
-    rows,  # (n * width,) IN
-    width,
+def order_rows(
+    rows,  # (total,) IN
+    edges,  # (lengths + 1,) IN: number of sets that are shorter
+    begins,  # (lengths + 1,) IN: where the items of each length begin
+    counts,  # (n_sets,) INOUT
+    n_bits,
+    n_entries,  # that a key holds
     names,  # (n_items,) IN
-    order,  # (n,) IN
-    items,  # (n * width,) OUT
+    items,  # (total,) OUT
+    offsets,  # (n_sets + 1,) OUT: from the second on
+    low,
+    high,
 ):
-    """Write rows in order, the items by their names."""
-    to = 0
-    for n in range(len(order)):
-        row = order[n] * width
-        for t in range(row, row + width):
-            items[to] = names[rows[t]]
-            to += 1
+    """Put sets of `low` to less than `high` items in order, and write their items by their names."""
+    for k in range(low, high):
+        found, first = counts[edges[k] : edges[k + 1]], begins[k]
+        order, keys = np.arange(len(found)), np.empty(len(found), np.int64)
+        # The sort keeps the order of equal keys: so the last entries come first.
+        stop = np.int64(k)
+        while stop > 0:
+            start = max(stop - n_entries, 0)
+            for n in range(len(keys)):
+                row, key = first + order[n] * k, np.int64(0)
+                for t in range(row + start, row + stop):
+                    key = (key << n_bits) | rows[t]
+                keys[n] = key
+            sort_pairs(keys, order, (stop - start) * n_bits)
+            stop = start
+        to = first
+        for n in range(len(order)):
+            row = first + order[n] * k
+            for t in range(row, row + k):
+                items[to] = names[rows[t]]
+                to += 1
+            offsets[edges[k] + n + 1] = to
+        found[:] = found[order]
 
 
-@kernel
+@inner_kernel
 def sort_pairs(
     keys,  # (n,) INOUT
     values,  # (n,) INOUT
     n_bits,
-    more_keys,  # (n,) OUT
-    more_values,  # (n,) OUT
 ):
     """Sort keys by their lowest bits, and their values with them; what is equal stays in order."""
     n_digits, n_values = (n_bits + DIGIT_BITS - 1) // DIGIT_BITS, 1 << DIGIT_BITS
@@ -245,7 +219,8 @@ def sort_pairs(
     for i in range(len(keys)):
         for d in range(n_digits):
             cursors[d, (keys[i] >> (d * DIGIT_BITS)) & (n_values - 1)] += 1
-    swapped = False
+    own_keys, own_values = keys, values
+    more_keys, more_values = np.empty_like(keys), np.empty_like(values)
     for d in range(n_digits):
         cursor, shift = cursors[d], d * DIGIT_BITS
         n = 0
@@ -257,7 +232,5 @@ def sort_pairs(
             cursor[v] += 1
         keys, more_keys = more_keys, keys
         values, more_values = more_values, values
-        swapped = not swapped
-    if swapped:
-        more_keys[:] = keys
-        more_values[:] = values
+    if n_digits % 2:
+        own_keys[:], own_values[:] = keys, values
