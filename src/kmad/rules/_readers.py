@@ -11,6 +11,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
@@ -76,9 +77,8 @@ def read_lists(baskets: Sequence[Any]) -> Baskets:
         found = list(map(numbers.__getitem__, chain.from_iterable(baskets)))
     except TypeError as error:
         raise TypeError(f"items of baskets must be hashable; {error}.") from error
-    # An array reads a list faster than NumPy an iterator.
-    items = np.frombuffer(array("I", found), np.int32) if found else np.empty(0, np.int32)
-    offsets = running_sum(np.fromiter(map(len, baskets), np.int64, len(baskets)))
+    items: Items = as_numbers(array("I", found), np.int32)
+    offsets = running_sum(as_numbers(array("Q", list(map(len, baskets))), np.int64))
     for label, number in numbers.items():
         if not isinstance(label, str) and is_missing(label):
             i = int(np.searchsorted(offsets, np.argmax(items == number), side="right")) - 1
@@ -95,12 +95,12 @@ def read_whole_numbers(baskets: Sequence[Any], *, convert: bool = False) -> Bask
         lists = map(list, baskets) if convert else baskets
         try:
             # `fromlist` returns None: so every list is handed on, to be measured while it is at hand.
-            sizes = np.fromiter(map(len, filterfalse(flat.fromlist, lists)), np.int64, len(baskets))
+            sizes = array("Q", list(map(len, filterfalse(flat.fromlist, lists))))
         except OverflowError:
             continue
         except TypeError:
             return None
-        values = np.frombuffer(flat, dtype) if flat else np.empty(0, dtype)
+        values = as_numbers(flat, dtype)
         low, high = int(values.min(initial=0)), int(values.max(initial=0))
         # What is above the half of unsigned numbers comes as negative.
         if code != "q" and low < 0:
@@ -108,11 +108,16 @@ def read_whole_numbers(baskets: Sequence[Any], *, convert: bool = False) -> Bask
         # True and False come as 1 and 0, and should keep their names.
         if high <= 1:
             return None
-        offsets = running_sum(sizes)
+        offsets = running_sum(as_numbers(sizes, np.int64))
         if code == "I" and high < most_span(len(values)):
             return count_codes(values, offsets, high + 1)
         return number_baskets(values.astype(np.int64, copy=False), offsets)
     return None
+
+
+def as_numbers(flat: "array[int]", dtype: Any) -> NDArray[Any]:
+    """What an array holds, which reads a list faster than NumPy an iterator; of none there is no view."""
+    return np.frombuffer(flat, dtype) if flat else np.empty(0, dtype)
 
 
 def count_codes(values: Items, offsets: Integers, n_codes: int) -> Baskets:
