@@ -171,6 +171,15 @@ def test_chunks_of_rows_and_second_tables_of_pairs_change_nothing(monkeypatch, w
         assert arrays(apriori(baskets, min_support=5, sample_weight=weights, n_jobs=n_jobs)) == usual
 
 
+@pytest.mark.parametrize("weight", [2**30, 2**31, 2**45])
+def test_weights_may_be_larger_than_what_a_table_of_pairs_holds(weight):
+    baskets = [["a", "b"], ["a", "b", "c"], ["b", "c"]]
+    weights = [weight, weight - 1, 1]
+    expected = {"a": 2 * weight - 1, "b": 2 * weight, "c": weight, "ab": 2 * weight - 1, "bc": weight}
+    sets = found(apriori(baskets, min_support=weight, sample_weight=weights))
+    assert sets == {frozenset(items): count for items, count in expected.items()}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_columns_and_lists_give_the_same_sets(monkeypatch, kind, weighted):

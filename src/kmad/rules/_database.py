@@ -178,9 +178,10 @@ def sum_in_place(arrays: list[NDArray[S]]) -> NDArray[S]:
 
 
 def count_pairs(database: Database, ends: Integers, threads: Threads) -> Items:
-    """Weight of the rows with two items, at `place_of_pair`; empty where that table would not pay.
+    """Weight of the rows with two items, or nothing where that table would not pay.
 
-    `ends` are the ends of the rows, and the one before the first.
+    The pairs of the first item with those after it come first, then those of the second. `ends` are the ends of the
+    rows, and the one before the first.
     """
     n_items, lengths = len(database.counts), np.diff(ends)
     size, work = n_items * (n_items - 1) // 2, int(lengths @ lengths)
@@ -358,7 +359,6 @@ def add_pairs(
         weight = np.int32(weights[-1 - rows[end]] if len(weights) else 1)
         for t in range(start, end):
             first = np.int64(rows[t])
-            # The pairs of an item with later ones stand together, those of the next after them.
             begin = ((first * (2 * n_items - first - 3)) >> 1) - 1
             for u in range(t + 1, end):
                 pairs[begin + rows[u]] += weight
