@@ -114,7 +114,10 @@ def test_threads_follow_the_context_of_joblib():
         assert len(threads.map(lambda *_: None, [(0, 1), (1, 2)])) == 2
         assert threads._n_threads == 2
     assert Threads(None)._n_threads == 1
-    assert Threads(-1)._n_threads == effective_n_jobs(-1)
+    for n_jobs in (-1, -2, -1000, 1, 3):
+        assert Threads(n_jobs)._n_threads == effective_n_jobs(n_jobs)
+    with parallel_config(backend="sequential"):
+        assert Threads(-1)._n_threads == 1
 
 
 def test_fits_in_several_threads_at_once_agree():

@@ -1,14 +1,14 @@
 """Run a GIL-free kernel over fixed chunks of rows on several threads, results in order."""
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 
 T = TypeVar("T")
 # Something to do, and where to tell that it is done and what it raised.
@@ -24,6 +24,13 @@ def row_chunks(n_rows: int, n_features: int = 2, *, most: int = MAX_CHUNKS) -> l
     n_chunks = max(1, min(most, n_rows, n_rows * max(2, n_features) // (2 * CHUNK_ROWS)))
     edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
     return list(pairwise(edges))
+
+
+@cache
+def count_processors() -> int:
+    """How many this process may use, as it stood when first asked: joblib takes a quarter of a millisecond to look."""
+    n_processors: int = cpu_count()
+    return n_processors
 
 
 class Threads:
@@ -50,8 +57,11 @@ class Threads:
 
     @cached_property
     def _n_threads(self) -> int:
-        # To ask costs a quarter of a millisecond: as much as all the rest of a short search.
-        n_threads: int = effective_n_jobs(self._n_jobs)
+        n_jobs = self._n_jobs
+        if n_jobs is not None and n_jobs < 0:
+            n_jobs = max(1, count_processors() + 1 + n_jobs)
+        # There are fewer where joblib runs several of us side by side.
+        n_threads: int = effective_n_jobs(n_jobs)
         return n_threads
 
     def map(self, task: Callable[[int, int], T], chunks: Iterable[tuple[int, int]]) -> list[T]:

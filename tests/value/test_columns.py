@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from narwhals.exceptions import DuplicateError
 
 from kmad import BGBB, BGNBD, GammaGamma, ShiftedBetaGeometric
 from kmad.value._columns import read_purchases
@@ -14,6 +15,22 @@ def test_columns_are_found_by_name():
     for found, expected in zip(read_purchases("summary", table), GOOD.values(), strict=True):
         assert found.dtype == np.float64
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("typed", ["float64", "Float64", "float32", "int64", "bool"])
+def test_columns_of_every_kind_of_number_are_read(typed):
+    table = pd.DataFrame({"frequency": [1, 0], "recency": [1, 0], "T": [1, 1]}).astype(typed)
+    before = table.copy()
+    for found, expected in zip(read_purchases("summary", table), ([1, 0], [1, 0], [1, 1]), strict=True):
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, expected)
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_a_column_that_is_there_twice_is_refused():
+    table = pd.DataFrame(np.ones((2, 4)), columns=["frequency", "recency", "T", "T"])
+    with pytest.raises(DuplicateError, match="T"):
+        read_purchases("summary", table)
 
 
 def test_recency_that_rounding_put_after_the_age_is_the_age():
