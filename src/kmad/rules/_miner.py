@@ -29,7 +29,7 @@ from kmad.rules._work import Nodes, Work, doubled, new_nodes, new_work
 CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
 # Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
 PIECES = 32
-# Work of a search that is over before a pool of threads has started.
+# Work of a search that is over before a second thread has started.
 ALONE = 1_000_000
 # So many sets fit anywhere; for more, the memory at hand must be looked up.
 FEW_SETS = 1 << 20
