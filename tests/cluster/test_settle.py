@@ -267,3 +267,11 @@ def test_inertia_equals_the_sum_of_squared_distances(data):
         weights if len(weights) else np.ones(len(X))
     )
     assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_cells_keep_a_light_cluster_beside_a_heavy_one():
+    # They share a cell, and the mass of one is lost in a sum with that of the other.
+    X, weights = np.array([[0.0], [1e-4], [1.0]]), np.array([1e-20, 1.0, 1.0])
+    partition = settle_cells(X, weights, X)
+    assert sorted(partition.mass) == sorted(weights)
+    assert_settled(partition, X, weights)

@@ -343,7 +343,7 @@ def assign_border(
                 label_of_row[r] = label[c]
             continue
         a, b = pair[c, 0], pair[c, 1]
-        mass, all0, all1, all2, b_mass, b0, b1, b2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        a_mass, a0, a1, a2, b_mass, b0, b1, b2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for r in range(start[c], start[c + 1]):
             x0, x1, x2 = rows[r, 0], rows[r, 1], rows[r, 2]
             w = weights[r] if weighted else 1.0
@@ -353,11 +353,11 @@ def assign_border(
                 t = (x0 - centers[b, 0]) ** 2 + (x1 - centers[b, 1]) ** 2 + (x2 - centers[b, 2]) ** 2
                 # No branch: which centre is nearer cannot be predicted. And the sums wait for no memory.
                 label_of_row[r] = b if t < s else a
-                to_b = 1.0 if t < s else 0.0
-                mass += w
-                all0 += y0
-                all1 += y1
-                all2 += y2
+                to_a, to_b = (0.0, 1.0) if t < s else (1.0, 0.0)
+                a_mass += to_a * w
+                a0 += to_a * y0
+                a1 += to_a * y1
+                a2 += to_a * y2
                 b_mass += to_b * w
                 b0 += to_b * y0
                 b1 += to_b * y1
@@ -374,10 +374,10 @@ def assign_border(
             table[own, 2] += y1
             table[own, 3] += y2
         if a >= 0:
-            table[a, 0] += mass - b_mass
-            table[a, 1] += all0 - b0
-            table[a, 2] += all1 - b1
-            table[a, 3] += all2 - b2
+            table[a, 0] += a_mass
+            table[a, 1] += a0
+            table[a, 2] += a1
+            table[a, 3] += a2
             table[b, 0] += b_mass
             table[b, 1] += b0
             table[b, 2] += b1
