@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from joblib import effective_n_jobs, parallel_config
 
 from kmad import KMad
-from kmad._threads import CHUNK_ROWS, MAX_CHUNKS, Threads, row_chunks
+from kmad._threads import CHUNK_ROWS, MAX_CHUNKS, Threads, even_ranges, row_chunks
 
 
 @given(n_rows=st.integers(1, 20 * CHUNK_ROWS))
@@ -101,6 +101,23 @@ def test_helpers_hold_nothing_of_the_work_they_have_done():
         del rows
         gc.collect()
         assert held() is None
+
+
+def test_threads_that_were_ended_start_again():
+    threads = Threads(2)
+    for _ in range(2):
+        with threads:
+            assert threads.map(max, [(0, 1), (1, 2)]) == [1, 2]
+
+
+@given(sizes=st.lists(st.integers(0, 9), min_size=1), n_ranges=st.integers(1, 8))
+def test_ranges_of_groups_cover_them_once_and_evenly(sizes, n_ranges):
+    offsets = np.cumsum([0, *sizes])
+    ranges = even_ranges(offsets, n_ranges)
+    assert len(ranges) == n_ranges
+    assert [g for start, stop in ranges for g in range(start, stop)] == list(range(len(sizes)))
+    held = [offsets[stop] - offsets[start] for start, stop in ranges]
+    assert max(held) <= sum(sizes) / n_ranges + max(sizes) + 1
 
 
 def test_helpers_that_nobody_ended_do_not_keep_the_process():

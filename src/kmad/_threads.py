@@ -8,7 +8,9 @@ from threading import Thread
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
+import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from numpy.typing import NDArray
 
 T = TypeVar("T")
 # Something to do, and where to tell that it is done and what it raised.
@@ -24,6 +26,15 @@ def row_chunks(n_rows: int, n_features: int = 2, *, most: int = MAX_CHUNKS) -> l
     n_chunks = max(1, min(most, n_rows, n_rows * max(2, n_features) // (2 * CHUNK_ROWS)))
     edges = [n_rows * c // n_chunks for c in range(n_chunks + 1)]
     return list(pairwise(edges))
+
+
+def even_ranges(offsets: NDArray[np.int64], n_ranges: int) -> list[tuple[int, int]]:
+    """So many ranges of groups with about as many members each; group g has those from offsets[g] to offsets[g + 1].
+
+    Some are empty where a single group has more.
+    """
+    inner = np.searchsorted(offsets, offsets[-1] * np.arange(1, n_ranges) // n_ranges)
+    return list(pairwise([0, *inner.tolist(), len(offsets) - 1]))
 
 
 @cache
@@ -52,8 +63,8 @@ class Threads:
     ) -> None:
         for _ in self._helpers:
             self._jobs.put(None)
-        for helper in self._helpers:
-            helper.join()
+        while self._helpers:
+            self._helpers.pop().join()
 
     @cached_property
     def _n_threads(self) -> int:

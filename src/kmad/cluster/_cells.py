@@ -4,14 +4,13 @@ A cell that lies wholly nearer to one centre moves with its stored mass and sums
 one by one. Coordinates are padded to three, so every kernel is compiled once.
 """
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad._threads import MAX_CHUNKS, Threads, row_chunks
+from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
 from kmad.cluster._grid import Floats, Grid, Rows
 from kmad.cluster._lloyd import Partition, added, by_falling_mass, without_empty
 
@@ -95,7 +94,8 @@ def settle_on_cells(
     label, pair = np.empty(len(cells.flat), np.int32), np.empty((len(cells.flat), 2), np.int32)
     near = np.empty(len(cells.flat), np.bool_)
     border, far = _no_border(len(cells.flat)), REACH
-    blocks = _block_chunks(cells, len(centers))
+    n_chunks = max(1, min(MAX_CHUNKS, len(cells.flat) * len(centers) // CHUNK_COMPARISONS))
+    blocks = even_ranges(cells.block_start, n_chunks)
 
     def assign(place: Floats, reach: float) -> Floats:
         def chunk(first: int, last: int) -> Floats:
@@ -160,18 +160,6 @@ def settle_on_cells(
     return partition if converged else without_empty(partition)
 
 
-def _block_chunks(cells: Cells, n_clusters: int) -> list[tuple[int, int]]:
-    """Ranges of blocks that are worth a thread."""
-    return _even_parts(cells.block_start, len(cells.flat) * n_clusters // CHUNK_COMPARISONS)
-
-
-def _even_parts(start: NDArray[np.int64], n_parts: int) -> list[tuple[int, int]]:
-    """At most so many ranges of groups with about as many members each; `start` (groups + 1,) is where each begins."""
-    n_parts = max(1, min(MAX_CHUNKS, len(start) - 1, n_parts))
-    edges = np.searchsorted(start, np.linspace(0, start[-1], n_parts + 1)).tolist()
-    return list(pairwise([0, *edges[1:-1], len(start) - 1]))
-
-
 def _no_border(n_cells: int) -> Border:
     none = np.empty(0, np.int32)
     return Border(
@@ -201,7 +189,7 @@ def _fetch(
     ordered, rows = np.empty(len(some), np.int32), np.zeros((len(some), 3))
     threads.map(lambda first, last: move_rows(X, some, place, first, last, ordered, rows), row_chunks(len(some)))
     mass = frozen(weights[ordered]) if len(weights) else weights
-    parts = _even_parts(start, len(row_chunks(len(some))))
+    parts = even_ranges(start, len(row_chunks(len(some))))
     return Border(near.copy(), start, rows, mass, ordered, np.empty(len(some), np.int32), parts)
 
 

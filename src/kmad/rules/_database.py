@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad._threads import Threads
+from kmad._threads import Threads, even_ranges
 from kmad.rules._baskets import Baskets, Columns, Integers, Items, running_sum
 from kmad.rules._merging import WORD_BITS, merge_rows, merge_words, write_words
 
@@ -155,13 +155,8 @@ def sort_rows(chunks: list[Chunk], row_sizes: Integers, threads: Threads) -> tup
 
 
 def row_chunks(offsets: Integers, n_items: int) -> list[tuple[int, int]]:
-    """Ranges of rows with about as many items each, the same for any number of threads.
-
-    Some are empty where a single row has more.
-    """
-    n_chunks = count_chunks(int(offsets[-1]), n_items)
-    inner = np.searchsorted(offsets, offsets[-1] * np.arange(1, n_chunks) // n_chunks)
-    return list(pairwise([0, *inner.tolist(), len(offsets) - 1]))
+    """Ranges of rows with about as many items each, the same for any number of threads."""
+    return even_ranges(offsets, count_chunks(int(offsets[-1]), n_items))
 
 
 def count_chunks(n_held: int, n_items: int) -> int:
