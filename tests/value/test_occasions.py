@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.asserts import rows
 
+from kmad.value import _occasions
 from kmad.value._occasions import Occasions, gather_occasions, heap_sort
 
 AMOUNTS = st.sampled_from([-30.3, -10.1, -0.0, 0.0, 10.1, 20.2, 0.1, 0.2, 0.3])
@@ -31,6 +34,15 @@ def test_occasions_are_the_sums_of_their_lines(lines):
 @given(lines=LINES, random=st.randoms())
 def test_occasions_ignore_the_order_of_lines(lines, random):
     for first, second in zip(gather(lines), gather(random.sample(lines, len(lines))), strict=True):
+        assert np.array_equal(first, second)
+
+
+@given(lines=LINES, few_lines=st.sampled_from([0, 100]), n_groups=st.integers(1, 6))
+def test_occasions_are_the_same_by_whatever_ways_lines_go(lines, few_lines, n_groups):
+    straight = gather(lines)
+    with patch.multiple(_occasions, FEW_LINES=few_lines, MANY_CUSTOMERS=0, N_GROUPS=n_groups):
+        by_groups = gather(lines)
+    for first, second in zip(straight, by_groups, strict=True):
         assert np.array_equal(first, second)
 
 

@@ -90,5 +90,6 @@ class Table:
             return {"customer": self._arrays[column][rows], **columns}
         backend = self._frame.implementation
         made = [nw.new_series(name, array, backend=backend) for name, array in columns.items()]
-        own = self._frame.select(nw.col(column).alias("customer"))[rows]
-        return nw.maybe_reset_index(own).with_columns(*made).to_native()
+        # pandas takes rows of a column in half the time that it needs for a table of one.
+        own = nw.maybe_reset_index(self._frame.get_column(column)[rows]).alias("customer")
+        return own.to_frame().with_columns(*made).to_native()
