@@ -26,7 +26,7 @@ from kmad.cluster._axes import N_AXES
 from kmad.cluster._dip import find_dips
 from kmad.cluster._division import DIP_OFFSET, DIP_SLOPE, N_BINS, Sample, dip_critical, divide_clusters
 from kmad.cluster._grid import coarsen, max_cells, measure, plan, summarise
-from kmad.cluster._landscape import FEW_CELLS, SIGMAS, prominence_threshold, survey
+from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Ground, prominence_threshold, survey
 from kmad.cluster._lines import count_features
 from kmad.cluster._search import AGAIN
 from kmad.cluster._ties import find_ties
@@ -186,9 +186,9 @@ def second_prominences(X: Floats) -> list[tuple[float, float]]:
     found = []
     while True:
         for sigma in SIGMAS:
-            ground = mass.reshape((1,) * (3 - axes) + frame.shape)
-            along = np.append(np.zeros(3 - axes), np.where(frame.extended, sigma, 0.0))
-            landscape = survey(ground, along, lambda _: 0.0)
+            shape = (1,) * (3 - axes) + frame.shape
+            along = tuple(float(sigma) if n > 1 else 0.0 for n in shape)
+            (landscape,) = survey([Ground(mass.reshape(shape), along)], np.zeros_like)
             prominence = landscape.prominence
             second = float(np.partition(prominence, -2)[-2]) if len(prominence) > 1 else 0.0
             found.append((second, landscape.resolvable))

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests import reference
 
-from kmad.cluster._landscape import EMPTY, effective_counts, gaussian_taps, stabilise, survey
+from kmad.cluster._landscape import EMPTY, Ground, effective_counts, gaussian_taps, lay_out, stabilise, survey
 
 SHAPES = st.sampled_from([(1, 1, 1), (1, 1, 2), (1, 1, 12), (1, 3, 1), (1, 5, 6), (4, 1, 3), (6, 1, 1), (2, 4, 3)])
-NO_SMOOTHING = np.zeros(3)
+NO_SMOOTHING = (0.0, 0.0, 0.0)
 # What one row counts without smoothing.
 FLOOR = 1.0
 
@@ -27,8 +27,19 @@ def rugged_grounds(draw, shapes=SHAPES):
     return np.array(draw(st.permutations(range(1, np.prod(shape) + 1))), float).reshape(shape) ** 2
 
 
-def surveyed(mass, threshold):
-    return survey(mass, NO_SMOOTHING, lambda _: threshold)
+def surveyed(mass, threshold, sigma=NO_SMOOTHING):
+    (landscape,) = survey([Ground(mass, sigma)], lambda resolvable: np.full(len(resolvable), threshold))
+    return landscape
+
+
+def counted(mass, sigma):
+    """The counts of a single ground, without the empty cells around it."""
+    grounds = [Ground(mass, sigma)]
+    layout = lay_out(grounds)
+    count, occupied = effective_counts(grounds, layout)
+    count = count.reshape(layout.wide[0])[tuple(slice(n > 1, n + (n > 1)) for n in mass.shape)]
+    assert occupied == [np.count_nonzero(count >= 0.5)]
+    return count
 
 
 @given(count=st.floats(0, 1e12))
@@ -52,7 +63,7 @@ def test_taps_sum_to_one_and_have_the_bandwidth(sigma):
 @given(mass=grounds(), sigma=st.tuples(*[st.sampled_from([0.0, 0.6, 1.5, 4.0])] * 3))
 def test_effective_counts_equal_the_sum_over_all_cells(mass, sigma):
     before = mass.copy()
-    count = effective_counts(mass, np.array(sigma))
+    count = counted(mass, sigma)
     assert count.shape == mass.shape
     assert np.array_equal(mass, before)
     assert count == pytest.approx(reference.effective_counts(mass, sigma), rel=1e-12, abs=1e-12)
@@ -60,9 +71,9 @@ def test_effective_counts_equal_the_sum_over_all_cells(mass, sigma):
 
 def test_effective_counts_have_the_relative_error_of_a_poisson_count():
     rng = np.random.default_rng(0)
-    sigma = np.array([0.0, 1.5, 2.0])
+    sigma = (0.0, 1.5, 2.0)
     mass = rng.poisson(0.7, (1, 60, 400)).astype(float)
-    count = effective_counts(mass, sigma)[:, 10:-10, 10:-10]
+    count = counted(mass, sigma)[:, 10:-10, 10:-10]
     assert count.var() / count.mean() == pytest.approx(1, rel=0.15)
 
 
@@ -119,6 +130,15 @@ def test_survey_finds_basins_that_meet_in_many_cells():
     assert sorted(landscape.prominence) == sorted(rise for rise in flood.prominence.values() if rise >= 0.5)
 
 
+@given(several=st.lists(st.tuples(grounds(), st.sampled_from([NO_SMOOTHING, (0.6, 1.5, 4.0)])), min_size=1, max_size=4))
+def test_survey_of_several_grounds_finds_what_is_found_of_each(several):
+    thresholds = 0.5 + np.arange(len(several))
+    together = survey([Ground(*one) for one in several], lambda _: thresholds)
+    for (mass, sigma), threshold, landscape in zip(several, thresholds.tolist(), together, strict=True):
+        for found, expected in zip(landscape, surveyed(mass, threshold, sigma), strict=True):
+            assert np.array_equal(found, expected)
+
+
 def test_survey_of_empty_ground_finds_nothing():
     landscape = surveyed(np.zeros((1, 4, 4)), 1.0)
     assert len(landscape.peak) == len(landscape.prominence) == 0
@@ -129,10 +149,10 @@ def test_survey_of_empty_ground_finds_nothing():
 def test_survey_tells_how_many_regions_the_ground_could_hold():
     mass = np.zeros((1, 40, 60))
     mass[0, 10:30, 10:50] = 3.0
-    sigma = np.array([0.0, 1.5, 2.0])
+    sigma = (0.0, 1.5, 2.0)
     told = []
-    landscape = survey(mass, sigma, lambda resolvable: told.append(resolvable) or 1.0)
-    occupied = np.count_nonzero(effective_counts(mass, sigma) >= 0.5)
+    (landscape,) = survey([Ground(mass, sigma)], lambda resolvable: told.append(resolvable) or np.ones(1))
+    occupied = np.count_nonzero(counted(mass, sigma) >= 0.5)
     assert landscape.resolvable == told[0] == pytest.approx(occupied / (2 * np.pi * 1.5 * 2.0))
     assert len(landscape.peak) == 1
 
@@ -140,11 +160,9 @@ def test_survey_tells_how_many_regions_the_ground_could_hold():
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_survey_of_two_hills_finds_two_regions_along_any_axis(axis):
     line = np.exp(-0.5 * ((np.arange(60) - 15) / 4) ** 2) + np.exp(-0.5 * ((np.arange(60) - 44) / 4) ** 2)
-    sigma = np.zeros(3)
-    sigma[axis] = 1.5
-    shape = [1, 1, 1]
-    shape[axis] = 60
-    landscape = survey(20 * line.reshape(shape), sigma, lambda _: 2.0)
+    sigma, shape = [0.0, 0.0, 0.0], [1, 1, 1]
+    sigma[axis], shape[axis] = 1.5, 60
+    landscape = surveyed(20 * line.reshape(shape), 2.0, tuple(sigma))
     assert landscape.peak.tolist() == [15, 44]
     assert (np.diff(landscape.region[landscape.region >= 0]) >= 0).all()
     assert (landscape.prominence > 5).all()

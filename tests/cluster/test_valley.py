@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmad.cluster._landscape import SIGMAS, prominence_threshold, row_floor, stabilise, survey
+from kmad.cluster._landscape import SIGMAS, Ground, prominence_threshold, row_floor, stabilise, survey
 from kmad.cluster._valley import deepest_valleys
 
 LINES = arrays(np.float64, (2, 32), elements=st.integers(0, 30).map(float))
@@ -15,7 +15,7 @@ def best_of_surveys(line, significance):
     best = None
     while True:
         for sigma in SIGMAS:
-            landscape = survey(line.reshape(1, 1, -1), np.array([0.0, 0.0, sigma]), lambda _: 0.0)
+            (landscape,) = survey([Ground(line.reshape(1, 1, -1), (0.0, 0.0, sigma))], np.zeros_like)
             prominence = np.sort(np.append(landscape.prominence, [0.0, 0.0]))[-2]
             threshold = float(prominence_threshold(1, landscape.resolvable, significance))
             if best is None or prominence - threshold > best[0] - best[1]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kmad._threads import Threads
-from kmad.cluster._weights import SAMPLE_ROWS, total_of_distinct, worth_of, worth_of_distinct
+from kmad.cluster._weights import SAMPLE_ROWS, some_equal, total_of_distinct, worth_of, worth_of_distinct
 
 WEIGHTS = arrays(np.float64, st.integers(1, 20), elements=st.floats(1e-150, 1e200))
 
@@ -97,3 +97,19 @@ def test_rows_of_which_few_are_equal_are_worth_one_each():
     assert worth_of_drawn(X, NO_WEIGHTS).unit == 1.0
     few = np.append(np.ones(20), 3.0)
     assert worth_of_drawn(np.arange(21.0)[:, None], few).rows is few
+
+
+@pytest.mark.parametrize("order", ["one beside the other", "one copy after the other", "mixed"])
+def test_many_rows_drawn_twice_are_seen_among_few(order):
+    n = 4 * SAMPLE_ROWS
+    column = np.random.default_rng(1).normal(size=n)
+    twice = {
+        "one beside the other": np.repeat(column[: n // 2], 2),
+        "one copy after the other": np.tile(column[: n // 2], 2),
+        "mixed": np.random.default_rng(2).permutation(np.append(column[: n // 2], column)),
+    }[order]
+    assert not some_equal(column)
+    assert some_equal(twice)
+    assert len(worth_of_drawn(column[:, None], NO_WEIGHTS).rows) == 0
+    if order != "mixed":
+        assert worth_of_drawn(twice[:, None], NO_WEIGHTS).unit == 2.0

@@ -154,7 +154,11 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
     total, *others = threads.map(bin_chunk, row_chunks(len(X), most=N_TABLES[len(X) >= MANY_ROWS]))
     for table in others:
         total += table
-    return Grid(frame, total[:, 0].copy(), total[:, 1:] * frame.width)
+    # Column by column: over rows of two or three numbers NumPy is ten times slower.
+    sums = np.empty((len(total), n_axes))
+    for f, width in enumerate(frame.width):
+        np.multiply(total[:, 1 + f], width, out=sums[:, f])
+    return Grid(frame, total[:, 0].copy(), sums)
 
 
 def coarsen(frame: Frame, mass: Floats) -> tuple[Frame, Floats]:

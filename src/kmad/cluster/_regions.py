@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, pairwise
+from operator import ge, gt, lt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,16 @@ from numpy.typing import NDArray
 from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._grid import Extent, Floats, Frame, Grid, Rows, coarsen, max_cells, measure, plan, summarise
-from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Landscape, prominence_threshold, survey
+from kmad.cluster._landscape import (
+    FEW_CELLS,
+    SIGMAS,
+    Ground,
+    Integers,
+    Labels,
+    Landscape,
+    prominence_threshold,
+    survey,
+)
 from kmad.cluster._ties import Ties, find_ties, spread
 
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
@@ -61,11 +72,34 @@ class View(NamedTuple):
     holds: Callable[[Floats], NDArray[np.bool_]]  # whether a peak (k, q) is one of this view's own
 
 
-class Scale(NamedTuple):
+@dataclass(eq=False)
+class Scale:
     """The landscape at one bandwidth."""
 
     frame: Frame
+    level: tuple[int, ...]  # (q,) how often cells of the finest frame are joined two by two along each axis
     landscape: Landscape
+
+    @cached_property
+    def peak(self) -> Integers:
+        """First cell, in the finest frame, of each peak's, (q, regions)."""
+        index = np.unravel_index(self.landscape.peak, self.frame.shape)
+        first = self.frame.first.tolist()
+        return np.array([(i + f) << n for i, f, n in zip(index, first, self.level, strict=True)])
+
+    @cached_property
+    def excess(self) -> list[float]:
+        """By how much the prominence of each region exceeds the threshold, (regions,)."""
+        excess: list[float] = (self.landscape.prominence - self.landscape.threshold).tolist()
+        return excess
+
+    def region_at(self, place: Integers | Sequence[Integers]) -> Labels:
+        """The region that holds each of these cells (q, m) of the finest frame, -1 for none."""
+        cell = np.zeros(len(place[0]), np.int64)
+        for at, n, first, n_cells in zip(place, self.level, self.frame.first.tolist(), self.frame.shape, strict=True):
+            # The middle of a coarse cell at the edge may lie beyond.
+            cell = cell * n_cells + np.minimum((at >> n) - first, n_cells - 1)
+        return self.landscape.region[cell]
 
 
 class Spot(NamedTuple):
@@ -135,65 +169,74 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
     """The landscapes from the finest bandwidth to the coarsest."""
     n_axes = int(frame.extended.sum())
 
-    def threshold(resolvable: float) -> float:
+    def threshold(resolvable: Floats) -> Floats:
         # The other parts of the data would be looked at as closely.
-        return float(prominence_threshold(n_axes, resolvable / view.share, lens.significance))
+        return prominence_threshold(n_axes, resolvable / view.share, lens.significance)
 
-    wanted: list[tuple[Frame, Floats, Floats]] = []
-    before = np.zeros(len(frame.shape))
+    frames: list[Frame] = []
+    levels: list[tuple[int, ...]] = []
+    grounds: list[Ground] = []
+    lead = [1] * (3 - len(frame.shape))
+    floors, coarsest = lens.floor.tolist(), view.coarsest.tolist()
+    before, level = [0.0] * len(frame.shape), (0,) * len(frame.shape)
     while n_axes:
-        sigmas = [np.where(frame.extended, np.maximum(s, lens.floor / frame.width), 0.0) for s in SIGMAS]
-        for sigma in sigmas:
-            bandwidth = sigma * frame.width
-            if np.any(bandwidth > before) and np.any(bandwidth < view.coarsest):  # else it stands on its floors
-                wanted.append((frame, mass, sigma))
+        ground = mass.reshape((*lead, *frame.shape))
+        # Single numbers, as in `plan`.
+        axes = list(zip(frame.shape, frame.width.tolist(), floors, strict=True))
+        for s in SIGMAS.tolist():
+            sigma = [max(s, floor / width) if n > 1 else 0.0 for n, width, floor in axes]
+            bandwidth = [cells * width for cells, (_, width, _) in zip(sigma, axes, strict=True)]
+            # Else it stands on its floors, or has been tried.
+            if any(map(gt, bandwidth, before)) and any(map(lt, bandwidth, coarsest)):
+                frames.append(frame)
+                levels.append(level)
+                grounds.append(Ground(ground, (0.0,) * len(lead) + tuple(sigma)))
             before = bandwidth
-        if np.all(before >= view.coarsest) or max(frame.shape) <= FEW_CELLS:
+        if all(map(ge, before, coarsest)) or max(frame.shape) <= FEW_CELLS:
             break
+        level = tuple(n + (cells > 1) for n, cells in zip(level, frame.shape, strict=True))
         frame, mass = coarsen(frame, mass)
 
-    def look(start: int, stop: int) -> list[Scale]:
-        scales = []
-        for frame, mass, sigma in wanted[start:stop]:
-            lead = 3 - len(sigma)
-            ground = mass.reshape((1,) * lead + frame.shape)
-            scales.append(Scale(frame, survey(ground, np.append(np.zeros(lead), sigma), threshold)))
-        return scales
-
     # The finest grid has most of the cells, and comes first.
-    n_large = sum(len(mass) >= SMALL * len(wanted[0][1]) for _, mass, _ in wanted)
-    return list(chain.from_iterable(lens.threads.map(look, pairwise([*range(n_large + 1), len(wanted)]))))
+    n_large = sum(ground.mass.size >= SMALL * grounds[0].mass.size for ground in grounds)
+    parts = [(start, stop) for start, stop in pairwise([*range(n_large + 1), len(grounds)]) if start < stop]
+    found = lens.threads.map(lambda start, stop: survey(grounds[start:stop], threshold), parts)
+    return list(map(Scale, frames, levels, chain.from_iterable(found)))
 
 
 def _roots(scales: list[Scale]) -> list[Node]:
     """Follow the regions from the finest scale to the coarsest; what is left are those that never joined another."""
-    roots: list[Node] = []
-    place = undivided = np.empty((0, len(scales[0].frame.shape) if scales else 0))
-    for s, (frame, landscape) in enumerate(scales):
-        within: list[list[Node]] = [[] for _ in landscape.peak]
-        lone = []
-        at = landscape.region[frame.locate(np.concatenate([place, undivided]))].tolist()
-        for i, r in enumerate(at[: len(place)]):
-            if r >= 0:
-                within[r].append(roots[i])
+    if not scales:
+        return []
+    # All peaks of all scales have a number, and lie somewhere at each coarser scale.
+    peaks = np.concatenate([scale.peak for scale in scales], axis=1)
+    n_before = 0
+    # The regions that have not joined another, by their peaks, and the peaks of all that came up undivided.
+    roots: dict[int, Node] = {}
+    undivided: list[int] = []
+    for s, scale in enumerate(scales):
+        at, n_peaks = scale.region_at(peaks[:, :n_before]).tolist(), scale.peak.shape[1]
+        within: list[list[Node]] = [[] for _ in range(n_peaks)]
+        lone = {}
+        for p, node in roots.items():
+            if at[p] >= 0:
+                within[at[p]].append(node)
             else:
-                lone.append(i)
-        peaks = frame.middle(landscape.peak)
+                lone[p] = node
         # What holds regions that have joined others is another way to group them, and no region that comes up here.
-        known = set(at[len(place) :])
+        known = {at[p] for p in undivided}
         new = [r for r, parts in enumerate(within) if not parts and r not in known]
         if s and new:
             # What stood alone on the ground of a new region stands out as far as it does beside that.
-            before = scales[s - 1]
-            crowded = set(before.landscape.region[before.frame.locate(peaks[new])].tolist())
+            half = (np.int64(1) << np.array(scale.level)) >> 1
+            crowded = set(scales[s - 1].region_at(scale.peak[:, new] + half[:, None]).tolist())
         else:
             crowded = set()
         kept = sorted([*new, *(r for r, parts in enumerate(within) if parts)])
-        nodes = [_follow(scales, Spot(s, r), within[r], crowded) for r in kept]
-        place = np.concatenate([peaks[kept], place[lone]])
-        undivided = np.concatenate([undivided, peaks[new]])
-        roots = [*nodes, *(roots[i] for i in lone)]
-    return roots
+        roots = {n_before + r: _follow(scales, Spot(s, r), within[r], crowded) for r in kept} | lone
+        undivided += [n_before + r for r in new]
+        n_before += n_peaks
+    return list(roots.values())
 
 
 def _follow(scales: list[Scale], here: Spot, parts: list[Node], crowded: set[int]) -> Node:
@@ -202,15 +245,11 @@ def _follow(scales: list[Scale], here: Spot, parts: list[Node], crowded: set[int
         return Node(here, here, parts)
     (node,) = parts
     shared = node.outermost.scale == here.scale - 1 and node.outermost.region in crowded
-    if shared or _excess(scales, here) >= _excess(scales, node.clearest):
+    clearest = node.clearest
+    if shared or scales[here.scale].excess[here.region] >= scales[clearest.scale].excess[clearest.region]:
         node.clearest = here
     node.outermost = here
     return node
-
-
-def _excess(scales: list[Scale], spot: Spot) -> float:
-    landscape = scales[spot.scale].landscape
-    return float(landscape.prominence[spot.region]) - landscape.threshold
 
 
 def _paint(
@@ -227,14 +266,11 @@ def _paint(
     place = [f + index for f, index in zip(frame.first, np.unravel_index(cells, frame.shape), strict=True)]
     owner = np.full(len(cells), -1, np.int32)
     for s in sorted({node.outermost.scale for node in nodes}, reverse=True):
-        coarse, landscape = scales[s]
-        number = np.full(len(landscape.peak) + 1, -1, np.int32)
+        number = np.full(len(scales[s].landscape.peak) + 1, -1, np.int32)
         for i, node in enumerate(nodes):
             if node.outermost.scale == s:
                 number[node.outermost.region] = i
-        ratio = np.rint(coarse.width / frame.width).astype(np.int64)
-        index = tuple(at // r - first for at, r, first in zip(place, ratio, coarse.first, strict=True))
-        painted = number[landscape.region.reshape(coarse.shape)[index]]
+        painted = number[scales[s].region_at(place)]
         owner = np.where((painted >= 0) & divided[owner], painted, owner)
     leaves = [i for i, node in enumerate(nodes) if not node.parts]
     leaf = np.full(len(nodes) + 1, -1, np.int32)
@@ -249,16 +285,18 @@ def _describe(
     number = region + 1  # bincount takes no negative numbers
     size = np.asarray(np.bincount(number, grid.mass[cells], len(leaves) + 1)[1:], np.float64)
     sums = [np.bincount(number, grid.sums[cells, f], len(leaves) + 1)[1:] for f in range(n_axes)]
-    peak = [scales[s].frame.middle(scales[s].landscape.peak[[r]])[0] for s, r in leaves]
+    level = np.array([scales[s].level for s, _ in leaves]).reshape(-1, n_axes)
+    corner = np.array([scales[s].peak[:, r] for s, r in leaves]).reshape(-1, n_axes)
+    peak = (corner + np.exp2(level - 1)) * grid.frame.width
     return Regions(
         size,
         # A leaf whose cells all lie under finer ones has no rows left: it keeps its peak.
         np.where(
             size[:, None] > 0,
             np.stack(sums, axis=1) / np.maximum(size, np.finfo(float).tiny)[:, None] + grid.frame.origin,
-            np.reshape(peak, (-1, n_axes)),
+            peak,
         ),
-        np.reshape(peak, (-1, n_axes)),
+        peak,
         np.array([scales[s].landscape.prominence[r] for s, r in leaves]),
         np.array([scales[s].landscape.threshold for s, _ in leaves]),
         np.zeros(len(leaves), bool),

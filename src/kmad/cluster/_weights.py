@@ -12,6 +12,9 @@ Floats = NDArray[np.float64]
 
 # Rows among which repeated ones are looked for, about.
 SAMPLE_ROWS = 1 << 14
+# So many equal pairs are expected among a few rows that are drawn first, were half of all rows there twice: that none
+# is seen then has a chance of exp(-20).
+PAIRS = 20
 # An odd number whose multiples look random in their upper bits (the golden ratio's, D. E. Knuth, 6.4).
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -43,11 +46,21 @@ def worth_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
     A row that occurs three times, or that has a weight of 3 among others, is one row and not the evidence of three.
     The feature is one whose values are not rounded.
     """
+    if len(X) > SAMPLE_ROWS and not len(weights) and not some_equal(X[:, feature]):
+        return Worth(weights, 1.0, counts=False)
     share = total_of_distinct(X, weights, feature, threads)
     whole = not len(weights) or np.array_equal(weights, np.rint(weights))
     if whole and 2 * share[share > 1].sum() < share.sum():
         return Worth(weights, 1.0, counts=False)
     return worth_of_shares(len(X), weights, share)
+
+
+def some_equal(column: NDArray[np.floating[Any]]) -> bool:
+    """Whether two are equal of so few values that it would be a chance were not half of all there several times."""
+    n_drawn = int(np.sqrt(4 * PAIRS * len(column)))
+    drawn = np.sort(np.random.default_rng(0).integers(len(column), size=n_drawn))
+    value = np.sort(column[drawn[np.diff(drawn, prepend=-1) > 0]])
+    return bool(np.any(value[1:] == value[:-1]))
 
 
 def worth_of_shares(n_rows: int, weights: Floats, share: Floats) -> Worth:
