@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +21,14 @@ SIGMAS = 1.5 * np.exp2(np.arange(2) / 2)
 FEW_CELLS = 12
 # An effective count below this is empty ground: it is 0.07 high on the stabilised scale.
 EMPTY = 0.05
+# Half the neighbours of a cell in three dimensions.
+MOST_STEPS = 13
 
 
 class Landscape(NamedTuple):
-    region: Labels  # (cells,) index of the significant region that a cell climbs to, -1 where there is none
+    # Index of the significant region that a cell climbs to, -1 where there is none; with a cell more at each end of an
+    # axis of several.
+    region: Labels  # (wide cells,)
     peak: Integers  # (regions,) cell of the highest density
     prominence: Floats  # (regions,) standard deviations above the highest saddle to a higher peak
     threshold: float  # the prominence a region needed
@@ -131,28 +135,46 @@ def survey(grounds: Sequence[Ground], threshold_of: Callable[[Floats], Floats]) 
 def flood(
     count: Floats, layout: Layout, floor: Floats, threshold: Floats
 ) -> tuple[list[Labels], list[Integers], list[Floats]]:
-    """For each wide ground the region of each cell, and the peak and prominence of each region."""
-    n_grounds, n_wide = len(layout.shape), len(count)
-    basin, top, first_top = np.empty(n_wide, np.int32), np.empty(n_wide, np.int64), np.zeros(n_grounds + 1, np.int64)
-    climb_each(count, layout.wide, layout.wide_start, EMPTY, basin, top, first_top)
-    room, first_border = n_wide, np.zeros(n_grounds + 1, np.int64)
+    """For each wide ground the region of each cell, and the peak and prominence of each region.
+
+    No basin of one ground meets one of another: so all of them fall at once.
+    """
+    basin, tops = np.empty(len(count), np.int32), np.empty((2, len(count)), np.int64)
+    first_top = np.zeros(len(layout.shape) + 1, np.int64)
+    climb_each(count, layout.shape, layout.wide, layout.wide_start, EMPTY, basin, tops, first_top)
+    steps, n_steps = (np.array(column) for column in zip(*map(steps_of, map(tuple, layout.wide.tolist())), strict=True))
+    n_borders = room = len(count)
     while True:
         a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
-        find_borders(count, layout.wide, layout.wide_start, basin, a, b, saddle, first_border)
-        if first_border[-1] <= room:
+        n_borders = find_borders(count, layout.wide_start, steps, n_steps, basin, a, b, saddle)
+        if n_borders <= room:
             break
-        room = first_border[-1]
-    region, n_regions = np.empty(layout.start[-1], np.int32), np.empty(n_grounds, np.int64)
-    peak, prominence = np.empty(first_top[-1], np.int64), np.empty(first_top[-1])
-    borders = a, b, saddle, first_border
-    fall_each(*borders, count, *layout, basin, top, first_top, floor, threshold, region, peak, prominence, n_regions)
-    cells, places = layout.start.tolist(), first_top.tolist()
-    found = [slice(place, place + n) for place, n in zip(places, n_regions.tolist(), strict=False)]
+        room = n_borders
+    n_basins = int(first_top[-1])
+    (top, peak), ground = tops[:, :n_basins], np.repeat(np.arange(len(layout.shape)), np.diff(first_top))
+    # Empty ground, of basin -1, is part of the last, which is none.
+    part_of, left, prominence = np.full(n_basins + 1, -1, np.int32), np.empty(n_basins, np.int32), np.empty(n_basins)
+    n_regions = fall(a, b, saddle, n_borders, count[top], floor[ground], threshold[ground], part_of, left, prominence)
+    left = left[:n_regions]
+    first = np.searchsorted(left, first_top)
+    # Regions are numbered ground by ground.
+    part_of[:-1] = np.maximum(part_of[:-1] - first[ground], -1)
+    region, peak, prominence = np.take(part_of, basin, mode="wrap"), peak[left], prominence[left]
+    cells, found = pairwise(layout.wide_start.tolist()), list(pairwise(first.tolist()))
     return (
-        [region[start:stop] for start, stop in pairwise(cells)],
-        [peak[part] for part in found],
-        [prominence[part] for part in found],
+        [region[start:stop] for start, stop in cells],
+        [peak[start:stop] for start, stop in found],
+        [prominence[start:stop] for start, stop in found],
     )
+
+
+@lru_cache(maxsize=64)
+def steps_of(wide: tuple[int, int, int]) -> tuple[list[int], int]:
+    """Distances to the neighbours that come after a cell of a wide ground, diagonal ones too, and their number."""
+    strides = wide[1] * wide[2], wide[2], 1
+    axes = [(-stride, 0, stride) if n > 1 else (0,) for n, stride in zip(wide, strides, strict=True)]
+    steps = [step for step in map(sum, product(*axes)) if step > 0]
+    return steps + [0] * (MOST_STEPS - len(steps)), len(steps)
 
 
 @kernel
@@ -172,92 +194,89 @@ def smooth_each(
     for g in range(len(shape)):
         room = max(room, start[g + 1] - start[g])
     before, after = np.empty(room), np.empty(room)
+    # Unsigned: an index that might be negative stops the vectors.
+    one = np.uint64(1)
     for g in range(len(shape)):
-        n_cells = start[g + 1] - start[g]
-        before[:n_cells] = mass[start[g] : start[g + 1]]
-        m, w = 1, n_cells
+        first, n_cells = np.uint64(start[g]), np.uint64(start[g + 1] - start[g])
+        for c in range(n_cells):
+            before[c] = mass[first + c]
+        m, w = one, n_cells
         for axis in range(3):
             # The axes before and after the one that is smoothed, as one each.
-            n = shape[g, axis]
+            n, reach, t0 = np.uint64(shape[g, axis]), np.uint64(n_taps[g, axis]), taps[g, axis, 0]
             w //= n
-            reach = n_taps[g, axis]
-            t0 = taps[g, axis, 0]
-            for i in range(m if reach else 0):
-                # Slices: an index that is a sum might be negative, and stops the vectors.
-                if w == 1:
-                    here, out = before[i * n : (i + 1) * n], after[i * n : (i + 1) * n]
-                    for j in range(n):
-                        out[j] = t0 * here[j]
-                    for k in range(1, min(reach, n)):
+            if reach > 0:
+                for c in range(n_cells):
+                    after[c] = t0 * before[c]
+                for i in range(m):
+                    for k in range(one, min(reach, n)):
                         t = taps[g, axis, k]
-                        low, high = out[: n - k], out[k:]
-                        up, down = here[k:], here[: n - k]
-                        for j in range(n - k):
-                            high[j] += t * down[j]
-                        for j in range(n - k):
-                            low[j] += t * up[j]
-                    continue
-                for j in range(n):
-                    at = (i * n + j) * w
-                    here, out = before[at : at + w], after[at : at + w]
-                    for b in range(w):
-                        out[b] = t0 * here[b]
-                    for k in range(1, reach):
-                        t = taps[g, axis, k]
-                        if j >= k and j + k < n:
-                            down, up = before[at - k * w : at - k * w + w], before[at + k * w : at + k * w + w]
-                            for b in range(w):
-                                out[b] += t * (down[b] + up[b])
-                        elif j >= k or j + k < n:
-                            to = at - k * w if j >= k else at + k * w
-                            some = before[to : to + w]
-                            for b in range(w):
-                                out[b] += t * some[b]
-            m *= n
-            if reach:
+                        if w == one:
+                            low, high = i * n, i * n + k
+                            for b in range(n - k):
+                                after[high + b] += t * before[low + b]
+                            for b in range(n - k):
+                                after[low + b] += t * before[high + b]
+                            continue
+                        for j in range(n):
+                            at = (i * n + j) * w
+                            if j >= k and j + k < n:
+                                down, up = at - k * w, at + k * w
+                                for b in range(w):
+                                    after[at + b] += t * (before[down + b] + before[up + b])
+                            elif j >= k or j + k < n:
+                                to = at - k * w if j >= k else at + k * w
+                                for b in range(w):
+                                    after[at + b] += t * before[to + b]
                 before, after = after, before
-        n0, n1, n2 = shape[g, 0], shape[g, 1], shape[g, 2]
-        p1, p2 = wide[g, 1], wide[g, 2]
+            m *= n
+        n0, n1, n2 = np.uint64(shape[g, 0]), np.uint64(shape[g, 1]), np.uint64(shape[g, 2])
+        p1, p2 = np.uint64(wide[g, 1]), np.uint64(wide[g, 2])
+        corner = np.uint64(wide_start[g])
+        corner += p1 * p2 if shape[g, 0] > 1 else np.uint64(0)
+        corner += p2 if shape[g, 1] > 1 else np.uint64(0)
+        corner += one if shape[g, 2] > 1 else np.uint64(0)
         n_half = 0
         for i in range(n0):
             for j in range(n1):
-                at = (i * n1 + j) * n2
-                to = wide_start[g] + ((i + (n0 > 1)) * p1 + j + (n1 > 1)) * p2 + (n2 > 1)
-                here, out = before[at : at + n2], count[to : to + n2]
+                at, to = (i * n1 + j) * n2, corner + (i * p1 + j) * p2
                 for k in range(n2):
-                    out[k] = here[k]
-                    n_half += here[k] >= 0.5
+                    count[to + k] = before[at + k]
+                    n_half += before[at + k] >= 0.5
         occupied[g] = n_half
 
 
 @kernel
 def climb_each(
     count,  # (wide cells,) IN
+    shape,  # (grounds, 3) IN
     wide,  # (grounds, 3) IN
     wide_start,  # (grounds + 1,) IN
     empty,
     basin,  # (wide cells,) OUT: number of the peak that a cell climbs to, -1 on empty ground
-    top,  # (wide cells,) OUT: the peaks of each ground, as cells of it
-    first_top,  # (grounds + 1,) INOUT: where those of each ground begin; zeros at first
+    peak,  # (2, wide cells) OUT: the cell of each peak among all wide ones, and its cell of its ground
+    first_peak,  # (grounds + 1,) INOUT: where those of each ground begin; zeros at first
 ):
     """Send every cell of each ground up its steepest neighbour until a peak, and number the peaks."""
+    n_peaks = 0
     for g in range(len(wide)):
-        ground, up = count[wide_start[g] : wide_start[g + 1]], basin[wide_start[g] : wide_start[g + 1]]
-        peak = top[first_top[g] :]
+        start, p1, p2 = wide_start[g], wide[g, 1], wide[g, 2]
+        ground, up = count[start : wide_start[g + 1]], basin[start : wide_start[g + 1]]
         # The highest of a cell and its neighbours, diagonal ones too, axis by axis. Of equal cells the first: a plateau
         # has one peak as far as neighbours reach.
         n = len(ground)
-        height, higher, summit_of, over = np.empty(n), np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
+        height, higher, top, over = np.empty(n), np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
         for c in range(n):
             height[c] = higher[c] = ground[c]
-            summit_of[c] = over[c] = c
+            top[c] = over[c] = c
         stride = 1
         for axis in (2, 1, 0):
-            m = n - 2 * stride
             if wide[g, axis] == 1:
                 continue
+            m = n - 2 * stride
+            # Slices: an index that is a difference might be negative, and stops the vectors.
             height0, height1, height2 = height[:m], height[stride : n - stride], height[2 * stride :]
-            top0, top1, top2 = summit_of[:m], summit_of[stride : n - stride], summit_of[2 * stride :]
+            top0, top1, top2 = top[:m], top[stride : n - stride], top[2 * stride :]
             into, top_of = higher[stride : n - stride], over[stride : n - stride]
             for c in range(m):
                 a, b, d = height0[c], height1[c], height2[c]
@@ -266,18 +285,22 @@ def climb_each(
                 into[c] = d if d > best else best
                 top_of[c] = top2[c] if d > best else first
             height, higher = higher, height
-            summit_of, over = over, summit_of
+            top, over = over, top
             stride *= wide[g, axis]
-        n_peaks = 0
         for c in range(n):
-            up[c] = summit_of[c] if ground[c] >= empty else -1
+            up[c] = top[c] if ground[c] >= empty else -1
+        number = over
         # Follow the pointers; a cell that has been passed points at its peak, so every path is walked about once.
         for c in range(n):
             summit = up[c]
             if summit < 0:
                 continue
             if summit == c:
-                peak[n_peaks] = c
+                peak[0, n_peaks] = start + c
+                inner = c // (p1 * p2) - (wide[g, 0] > 1)
+                inner = inner * shape[g, 1] + c // p2 % p1 - (p1 > 1)
+                peak[1, n_peaks] = inner * shape[g, 2] + c % p2 - (p2 > 1)
+                number[c] = n_peaks
                 n_peaks += 1
             while up[summit] != summit:
                 summit = up[summit]
@@ -286,164 +309,121 @@ def climb_each(
                 following = up[at]
                 up[at] = summit
                 at = following
-        number = over
-        for p in range(n_peaks):
-            number[peak[p]] = p
         for c in range(n):
             if up[c] >= 0:
                 up[c] = number[up[c]]
-        first_top[g + 1] = first_top[g] + n_peaks
+        first_peak[g + 1] = n_peaks
 
 
 @kernel
 def find_borders(
     count,  # (wide cells,) IN
-    wide,  # (grounds, 3) IN
     wide_start,  # (grounds + 1,) IN
+    steps,  # (grounds, most) IN: distance to each neighbour that comes after a cell
+    n_steps,  # (grounds,) IN
     basin,  # (wide cells,) IN
     a,  # (room,) OUT
     b,  # (room,) OUT
     saddle,  # (room,) OUT
-    first_border,  # (grounds + 1,) INOUT: where the pairs of each ground begin; zeros at first
 ):
-    """List neighbouring cells of different basins, ground by ground; of all pairs, as many are written as fit.
+    """List neighbouring cells of different basins; returns how many pairs there are, and writes as many as fit.
 
     A saddle between two neighbouring cells lies as high as the lower of them.
     """
-    steps = np.empty(13, np.int64)
     found = 0
-    for g in range(len(wide)):
-        stride0, stride1 = wide[g, 1] * wide[g, 2], wide[g, 2]
-        n_steps = 0
-        # Half of the neighbours, those that come after a cell.
-        for i in range(-1, 2):
-            for j in range(-1, 2):
-                for k in range(-1, 2):
-                    step = i * stride0 + j * stride1 + k
-                    real = (i == 0 or wide[g, 0] > 1) and (j == 0 or wide[g, 1] > 1) and (k == 0 or wide[g, 2] > 1)
-                    if real and step > 0:
-                        steps[n_steps] = step
-                        n_steps += 1
+    for g in range(len(steps)):
         for c in range(wide_start[g], wide_start[g + 1]):
             own = basin[c]
             if own < 0:
                 continue
-            for s in range(n_steps):
-                other = basin[c + steps[s]]
+            for s in range(n_steps[g]):
+                other = basin[c + steps[g, s]]
                 if other >= 0 and other != own:
                     if found < len(a):
                         a[found] = own
                         b[found] = other
-                        saddle[found] = min(count[c], count[c + steps[s]])
+                        saddle[found] = min(count[c], count[c + steps[g, s]])
                     found += 1
-        first_border[g + 1] = found
+    return found
 
 
 @kernel
-def fall_each(
-    borders_a,  # (borders,) INOUT: a basin at each border
-    borders_b,  # (borders,) INOUT: and the other
-    saddles,  # (borders,) INOUT: the count at the border
-    first_border,  # (grounds + 1,) IN
-    count,  # (wide cells,) IN
-    shape,  # (grounds, 3) IN
-    wide,  # (grounds, 3) IN
-    start,  # (grounds + 1,) IN
-    wide_start,  # (grounds + 1,) IN
-    basin,  # (wide cells,) IN
-    tops,  # (basins,) IN
-    first_top,  # (grounds + 1,) IN
-    floor,  # (grounds,) IN
-    thresholds,  # (grounds,) IN
-    region,  # (cells,) OUT: the region that each cell climbs to, -1 for none
-    peak,  # (basins,) OUT: from the first basin of each ground on, the cell of the peak of each region
-    prominence,  # (basins,) OUT: and how far it stands out
-    n_regions,  # (grounds,) OUT
+def fall(
+    a,  # (m,) INOUT: a basin at each border
+    b,  # (m,) INOUT: and the other
+    saddle,  # (m,) INOUT: the count at the border
+    n_borders,
+    height,  # (basins,) IN
+    floor,  # (basins,) IN
+    threshold,  # (basins,) IN
+    part_of,  # (basins or more,) OUT: the region that each has become part of, -1 for none
+    left,  # (basins,) OUT: the basin of the peak of each region, rising
+    prominence,  # (basins,) OUT: of each basin
 ):
-    """Let every basin of less prominence than the threshold fall to the neighbour across its highest saddle.
+    """Let every basin of less prominence than its threshold fall to the neighbour across its highest saddle.
 
     No saddle counts as lower than the floor. A basin whose highest saddle leads to a higher peak has its prominence
-    there; the others wait until that neighbour has fallen. What is left are the regions; to show their prominence they
-    fall as well.
+    there; the others wait until that neighbour has fallen. What is left are the regions, and their number is returned;
+    to show their prominence they fall as well.
     """
-    for g in range(len(shape)):
-        a, b = borders_a[first_border[g] : first_border[g + 1]], borders_b[first_border[g] : first_border[g + 1]]
-        saddle, n_borders = saddles[first_border[g] : first_border[g + 1]], first_border[g + 1] - first_border[g]
-        top = tops[first_top[g] : first_top[g + 1]]
-        n, limit, regions = len(top), thresholds[g], -1
-        highest, toward, target = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
-        number, standing, height, rises = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n), np.empty(n)
-        left, part_of = np.empty(n, np.int32), np.empty(n, np.int32)
+    n, n_regions = len(height), -1
+    highest, toward, target, number = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    standing = np.empty(n, np.int32)
+    for i in range(n):
+        standing[i] = i
+        part_of[i] = i
+    while True:
         for i in range(n):
-            standing[i] = i
-            part_of[i] = i
-            height[i] = count[wide_start[g] + top[i]]
-        while True:
+            highest[i] = 0.0
+            toward[i] = -1
+        # Of several neighbours across equal saddles the first.
+        for m in range(n_borders):
+            i, j, s = a[m], b[m], saddle[m]
+            if s > highest[i] or (s == highest[i] and j < toward[i]):
+                highest[i] = s
+                toward[i] = j
+            if s > highest[j] or (s == highest[j] and i < toward[j]):
+                highest[j] = s
+                toward[j] = i
+        falling = 0
+        for i in range(n):
+            at, over = standing[i], toward[i]
+            own = height[at]
+            target[i] = i
+            higher = over < 0 or height[standing[over]] > own or (height[standing[over]] == own and over < i)
+            rise = 2.0 * np.sqrt(own + 0.375) - 2.0 * np.sqrt(max(highest[i], floor[at]) + 0.375)
+            if higher and (n_regions >= 0 or rise < threshold[at]):
+                prominence[at] = rise
+                target[i] = over
+                falling += 1
+        if falling == 0 and n_regions < 0:
             for i in range(n):
-                highest[i] = 0.0
-                toward[i] = -1
-            # Of several neighbours across equal saddles the first.
-            for m in range(n_borders):
-                i, j, s = a[m], b[m], saddle[m]
-                if s > highest[i] or (s == highest[i] and j < toward[i]):
-                    highest[i] = s
-                    toward[i] = j
-                if s > highest[j] or (s == highest[j] and i < toward[j]):
-                    highest[j] = s
-                    toward[j] = i
-            falling = 0
-            for i in range(n):
-                own, over = height[standing[i]], toward[i]
-                target[i] = i
-                higher = over < 0 or height[standing[over]] > own or (height[standing[over]] == own and over < i)
-                rise = 2.0 * np.sqrt(own + 0.375) - 2.0 * np.sqrt(max(highest[i], floor[g]) + 0.375)
-                if higher and rise < limit:
-                    rises[standing[i]] = rise
-                    target[i] = over
-                    falling += 1
-            if falling == 0 and regions < 0:
-                for i in range(n):
-                    left[i] = standing[i]
-                regions, limit = n, np.inf
-                continue
-            if falling == 0:
-                break
-            kept = 0
-            for i in range(n):
-                number[i] = kept
-                if target[i] == i:
-                    standing[kept] = standing[i]
-                    kept += 1
-            for i in range(n):
-                to = i
-                while to >= 0 and target[to] != to:
-                    to = target[to]
-                target[i] = to
-            for p in range(len(top) if regions < 0 else 0):
-                if part_of[p] >= 0:
-                    to = target[part_of[p]]
-                    part_of[p] = number[to] if to >= 0 else -1
-            between = 0
-            for m in range(n_borders):
-                i, j = number[target[a[m]]], number[target[b[m]]]
-                if i != j:
-                    a[between] = i
-                    b[between] = j
-                    saddle[between] = saddle[m]
-                    between += 1
-            n, n_borders = kept, between
-        n0, n1, n2 = shape[g, 0], shape[g, 1], shape[g, 2]
-        p1, p2 = wide[g, 1], wide[g, 2]
-        e0, e1, e2 = np.int64(n0 > 1), np.int64(n1 > 1), np.int64(n2 > 1)
-        for r in range(regions):
-            c = top[left[r]]
-            peak[first_top[g] + r] = ((c // (p1 * p2) - e0) * n1 + c // p2 % p1 - e1) * n2 + c % p2 - e2
-            prominence[first_top[g] + r] = rises[left[r]]
-        n_regions[g] = regions
-        for i in range(n0):
-            for j in range(n1):
-                at = start[g] + (i * n1 + j) * n2
-                to = wide_start[g] + ((i + e0) * p1 + j + e1) * p2 + e2
-                here, out = basin[to : to + n2], region[at : at + n2]
-                for k in range(n2):
-                    out[k] = part_of[here[k]] if here[k] >= 0 else -1
+                left[i] = standing[i]
+            n_regions = n
+            continue
+        if falling == 0:
+            return n_regions
+        kept = 0
+        for i in range(n):
+            number[i] = kept
+            if target[i] == i:
+                standing[kept] = standing[i]
+                kept += 1
+        for i in range(n):
+            top = i
+            while top >= 0 and target[top] != top:
+                top = target[top]
+            target[i] = top
+        for p in range(len(height) if n_regions < 0 else 0):
+            if part_of[p] >= 0:
+                top = target[part_of[p]]
+                part_of[p] = number[top] if top >= 0 else -1
+        between = 0
+        for m in range(n_borders):
+            i, j = number[target[a[m]]], number[target[b[m]]]
+            if i != j:
+                a[between] = i
+                b[between] = j
+                saddle[between] = saddle[m]
+                between += 1
+        n, n_borders = kept, between

@@ -28,7 +28,7 @@ from kmad.cluster._ties import Ties, find_ties, spread
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
 RESOLVED = 0.5
 # Grids of fewer than this part of the finest grid's cells are looked at in one go.
-SMALL = 1 / 8
+SMALL = 1 / 2
 # Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
 CORE = 0.01
 MARGIN = 4
@@ -97,8 +97,9 @@ class Scale:
         """The region that holds each of these cells (q, m) of the finest frame, -1 for none."""
         cell = np.zeros(len(place[0]), np.int64)
         for at, n, first, n_cells in zip(place, self.level, self.frame.first.tolist(), self.frame.shape, strict=True):
+            margin = int(n_cells > 1)
             # The middle of a coarse cell at the edge may lie beyond.
-            cell = cell * n_cells + np.minimum((at >> n) - first, n_cells - 1)
+            cell = cell * (n_cells + 2 * margin) + np.minimum((at >> n) - (first - margin), n_cells - 1 + margin)
         return self.landscape.region[cell]
 
 
