@@ -176,7 +176,7 @@ def test_numba_is_imported_by_one_module(path):
 
 def test_kernels_call_no_kernels_of_other_files():
     kernels = {(path.stem, node.name) for path in SOURCES for node in kernels_of(tree_of(path))}
-    assert ("_lloyd", "assign_few") in kernels
+    assert ("_nearest", "assign_few") in kernels
     for path in SOURCES:
         tree = tree_of(path)
         foreign = {

@@ -13,7 +13,8 @@ from kmad._threads import Threads
 from kmad.cluster import _chart
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._grid import max_cells, measure, plan, summarise
-from kmad.cluster._lloyd import assign, inertia, settle, sum_by_label
+from kmad.cluster._lloyd import inertia, settle, sum_by_label
+from kmad.cluster._nearest import assign
 
 NO_WEIGHTS = np.empty(0)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
-from kmad.cluster._grid import Floats, Grid, Rows
+from kmad.cluster._grid import Floats, Frame, Grid, Rows
 from kmad.cluster._lloyd import Partition, added, by_falling_mass, without_empty
 
 # Cells along the side of a block, by number of axes with more than one cell.
@@ -72,6 +72,18 @@ def occupied(grid: Grid) -> Cells:
     # To take rows is several times as fast as to index with them.
     mass, sums = grid.mass.take(flat), padded(grid.sums.take(flat, axis=0))
     return Cells(flat, middle[:n], width, mass, sums, start[: b + 1].copy(), block_middle[:b], side * width)
+
+
+def label_cells(frame: Frame, centers: Floats) -> NDArray[np.int32]:
+    """The centre that is nearest to all points of each cell of a frame, -1 where there are several."""
+    cells = occupied(Grid(frame, np.ones(frame.n_cells), np.zeros((frame.n_cells, len(frame.shape)))))
+    label, near = np.empty(frame.n_cells, np.int32), np.empty(frame.n_cells, np.bool_)
+    place, pair = padded(centers - frame.origin), np.empty((frame.n_cells, 2), np.int32)
+    n_blocks = len(cells.block_middle)
+    assign_cells(*cells[1:], place, LEAST_REACH, 0, n_blocks, label, pair, near, np.zeros((len(place), 4)))
+    of_cell = np.empty_like(label)
+    of_cell[cells.flat] = label
+    return of_cell
 
 
 def settle_on_cells(

@@ -18,7 +18,8 @@ from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad._validation import check_integer, check_jobs, check_real, check_weights
 from kmad.cluster._grid import Rows
-from kmad.cluster._lloyd import Partition, assign, inertia
+from kmad.cluster._lloyd import Partition, inertia
+from kmad.cluster._nearest import assign
 from kmad.cluster._regions import Regions
 from kmad.cluster._search import Search, find_clusters
 

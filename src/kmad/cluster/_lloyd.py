@@ -14,8 +14,6 @@ Labels = NDArray[np.int32]
 
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
 BLOCK = 128
-# Up to this many features, distances come from differences of coordinates; beyond, from products, which are quicker.
-FEW_FEATURES = 3
 EPSILON = np.finfo(np.float64).eps
 # Of the squares about some point, a smaller part than this is left by sums that may be wrong in their last digits.
 LEAST_LEFT = 1e-3
@@ -47,13 +45,11 @@ def without_empty(partition: Partition) -> Partition:
     return partition._replace(centers=partition.centers[full], mass=partition.mass[full], seed=partition.seed[full])
 
 
-def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
-    """Write the nearest centre of every row, the lowest index where two are equally near.
+def assign_in_many(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
+    """Write the nearest centre of every row of more than three features, the lowest index where two are equally near.
 
-    Returns whether all distances are finite numbers, which they are not where a value is not.
+    Returns whether all distances are finite numbers.
     """
-    if X.shape[1] <= FEW_FEATURES:
-        return all(threads.map(lambda start, stop: assign_few(X, centers, start, stop, labels), row_chunks(*X.shape)))
     return _assign_all(X, NO_WEIGHTS, centers, Course(centers[0], NO_TOTAL, NO_LEAD, NO_WEIGHTS), labels, threads)
 
 
@@ -230,60 +226,6 @@ def inertia(X: Rows, weights: Floats, labels: Labels, centers: Floats, threads: 
         lambda start, stop: inertia_rows(X, weights, labels, centers, start, stop), row_chunks(*X.shape)
     )
     return float(sum(parts))
-
-
-@kernel
-def assign_few(
-    X,  # (n, d <= 3) IN
-    centers,  # (k, d) IN
-    start,
-    stop,
-    labels,  # (n,) OUT
-):
-    """Write the nearest centre of rows start to stop; returns whether all distances are finite numbers.
-
-    No sum may be reordered here: equal distances must stay equal, as they are where single rows are compared.
-    """
-    d = X.shape[1]
-    # One array for each feature: an index into a block of several is not known to be in it, and stops the vectors.
-    x0, x1, x2 = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK)
-    best, nearest = np.empty(BLOCK), np.empty(BLOCK)
-    farthest = 0.0
-    for first in range(start, stop, BLOCK):
-        rows = min(BLOCK, stop - first)
-        for r in range(rows):
-            x0[r] = X[first + r, 0]
-            if d > 1:
-                x1[r] = X[first + r, 1]
-            if d > 2:
-                x2[r] = X[first + r, 2]
-        for r in range(BLOCK):
-            best[r] = np.inf
-            nearest[r] = 0.0
-        for j in range(len(centers)):
-            c0 = centers[j, 0]
-            c1 = centers[j, 1] if d > 1 else 0.0
-            c2 = centers[j, 2] if d > 2 else 0.0
-            index = float(j)
-            # The index is a float so that it moves in the lanes of the distances.
-            if d == 3:
-                for r in range(BLOCK):
-                    s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2 + (x2[r] - c2) ** 2
-                    closer = s < best[r]
-                    best[r] = s if closer else best[r]
-                    nearest[r] = index if closer else nearest[r]
-            else:
-                for r in range(BLOCK):
-                    s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2
-                    closer = s < best[r]
-                    best[r] = s if closer else best[r]
-                    nearest[r] = index if closer else nearest[r]
-        for r in range(rows):
-            labels[first + r] = np.int32(nearest[r])
-        for r in range(BLOCK):
-            farthest = best[r] if best[r] > farthest else farthest
-    # No distance is below infinity where a value is no number.
-    return farthest < np.inf
 
 
 @reordering_kernel

@@ -13,7 +13,8 @@ from kmad.cluster._axes import N_AXES, find_axes, project
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._division import SAMPLE_ROWS, Sample, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
-from kmad.cluster._lloyd import Partition, assign, inertia, inertia_of_means, settle, sum_by_label
+from kmad.cluster._lloyd import Partition, inertia, inertia_of_means, settle, sum_by_label
+from kmad.cluster._nearest import assign
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_ties
 from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
