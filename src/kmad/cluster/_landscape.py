@@ -145,7 +145,7 @@ def flood(
     first_top = np.zeros(len(layout.shape) + 1, np.int64)
     climb_each(count, layout.shape, layout.wide, layout.wide_start, EMPTY, basin, tops, first_top)
     steps, n_steps = (np.array(column) for column in zip(*map(steps_of, map(tuple, layout.wide.tolist())), strict=True))
-    n_borders = room = len(count)
+    room = len(count)
     while True:
         a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
         n_borders = find_borders(count, layout.wide_start, steps, n_steps, basin, a, b, saddle)

@@ -71,7 +71,7 @@ def open_share(rows: Floats, centers: Floats, width: Floats) -> float:
     """The part of the rows (m, d) that would have several nearest centres were they cells of this width."""
     squared = cdist(rows, centers, "sqeuclidean")
     own = squared.argmin(axis=1)
-    stray = np.abs(centers - centers[own, None]) @ width
+    stray = np.einsum("mkd,d->mk", np.abs(centers - centers[own, None]), width)
     several = (squared - squared.min(axis=1, keepdims=True) <= stray) & (stray > 0)
     return float(np.mean(several.any(axis=1)))
 
