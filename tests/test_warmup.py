@@ -2,6 +2,7 @@ import importlib
 import pkgutil
 
 import numpy as np
+from tests.asserts import rows
 
 import kmad
 from kmad import KMad, apriori, association_rules, customer_summary, datasets, lifecycle_value, warmup
@@ -28,6 +29,8 @@ def test_warmup_leaves_nothing_to_compile():
             assert KMad().fit(X, sample_weight=rng.uniform(1, 2, size=len(X))).n_clusters_ == 3
             assert KMad(5).fit(X).n_clusters_ == 5
             KMad().fit(np.round(X))
+            many = np.resize(X, (rows(70_000, 500), n_features))
+            KMad(5).fit(many[: rows(20_000, 500)]).predict(many)
     log = datasets.make_lifecycles(100)
     for order in (slice(None), rng.permutation(len(log.customer))):
         purchases = {name: getattr(log, name)[order] for name in ("customer", "date", "amount")}

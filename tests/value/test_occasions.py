@@ -37,10 +37,10 @@ def test_occasions_ignore_the_order_of_lines(lines, random):
         assert np.array_equal(first, second)
 
 
-@given(lines=LINES, few_lines=st.sampled_from([0, 100]), n_groups=st.integers(1, 6))
-def test_occasions_are_the_same_by_whatever_ways_lines_go(lines, few_lines, n_groups):
+@given(lines=LINES, n_groups=st.integers(1, 6))
+def test_occasions_are_the_same_by_groups_of_customers(lines, n_groups):
     straight = gather(lines)
-    with patch.multiple(_occasions, FEW_LINES=few_lines, MANY_CUSTOMERS=0, N_GROUPS=n_groups):
+    with patch.multiple(_occasions, MANY_CUSTOMERS=0, N_GROUPS=n_groups):
         by_groups = gather(lines)
     for first, second in zip(straight, by_groups, strict=True):
         assert np.array_equal(first, second)

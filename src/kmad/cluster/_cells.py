@@ -160,7 +160,7 @@ def settle_on_cells(
         order = by_falling_mass(place, mass)
         place, seed = place[order], seed[order]
         mass = add_up(place, whole=False)[:, 0]
-    final = (place + origin)[:, :q]
+    final = np.ascontiguousarray((place + origin)[:, :q])
     of_cell = np.empty(grid.frame.n_cells, np.int32)
     of_cell[cells.flat] = label
     threads.map(lambda start, stop: label_rows(of_cell, start, stop, cell), row_chunks(len(X)))

@@ -13,8 +13,6 @@ ROUNDING = 1e-12
 NO_PURCHASE = "transactions must hold a purchase, an amount of 0 or more, up to the end; it has none."
 # Periods that a counting sort has room for, however few the lines.
 FEW_PERIODS = 1 << 12
-# Lines of a customer that are sorted as quickly by themselves.
-FEW_LINES = 4
 # Lines of more customers than this go to places that no cache holds, so they are brought near to each other first: by
 # groups of customers, about so many.
 MANY_CUSTOMERS = 1 << 17
@@ -101,12 +99,11 @@ def sort_log(customer: Integers, n_customers: int, period: Integers, amount: Flo
         return rows[:, 0], rows[:, 1], rows.view(np.float64)[:, 2]
 
     low, high = int(period.min()), int(period.max())
-    few = n < FEW_LINES * n_customers or high - low >= max(n, FEW_PERIODS)
-    if not few and (period[1:] < period[:-1]).any():
-        customer, period, amount = ordered(period, low, high, 0)
     if n_customers > MANY_CUSTOMERS:
-        shift = (n_customers // N_GROUPS).bit_length()
-        customer, period, amount = ordered(customer, 0, n_customers - 1, shift)
+        # Few lines of each: they are sorted as quickly by themselves.
+        customer, period, amount = ordered(customer, 0, n_customers - 1, (n_customers // N_GROUPS).bit_length())
+    elif high - low < max(n, FEW_PERIODS) and (period[1:] < period[:-1]).any():
+        customer, period, amount = ordered(period, low, high, 0)
     lines, edge = np.empty((n, 2), np.int64), np.zeros(n_customers + 1, np.int64)
     sort_by_customer(customer, period, amount, edge, lines, lines.view(np.float64))
     return Lines(frozen(edge), lines)
