@@ -150,7 +150,7 @@ def run(n_lines: int, rounds: int) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks_value.md")
     options = parser.parse_args(arguments)
     section = run(options.lines, options.rounds)

@@ -135,4 +135,4 @@ def early_warning(
         spends = now.matrix("frequency", "monetary_value")
         spend = expected_spend(fit_spend(spend_model, spends), spends)
         warning["value_at_risk"] = expected * spend * (1 - alive)
-    return now.beside("customer", slice(None), warning)
+    return now.beside("customer", None, warning)

@@ -176,7 +176,7 @@ def lifecycle_value(
         rng = np.random.default_rng(random_state)
         pairs = list(zip(model.draw(n_draws, rng), spend_model.draw(n_draws, rng), strict=True))
         columns |= _bounds(plan, pairs, customers, spends, total, level)
-    return table.beside("customer", slice(None), columns)
+    return table.beside("customer", None, columns)
 
 
 def check_purchase_model(model: object) -> None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from kmad._frames import check_numeric_table
 
 Column: TypeAlias = "nw.Series[Any] | NDArray[Any]"
-Rows: TypeAlias = "NDArray[np.intp] | slice"
 
 
 class Table:
@@ -84,12 +83,14 @@ class Table:
         at = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
         return np.where(keys[at] == mine, values[first[at]], np.nan)
 
-    def beside(self, column: str, rows: Rows, columns: dict[str, NDArray[Any]]) -> Any:
-        """A table of the caller's kind: some rows of a column of the caller's as `customer`, and other columns."""
+    def beside(self, column: str, rows: NDArray[np.intp] | None, columns: dict[str, NDArray[Any]]) -> Any:
+        """A table of the caller's kind: rows of a column of the caller's, None for all, as `customer`, and others."""
         if self._frame is None:
-            return {"customer": self._arrays[column][rows], **columns}
+            array = self._arrays[column]
+            return {"customer": array[:] if rows is None else array[rows], **columns}
         backend = self._frame.implementation
         made = [nw.new_series(name, array, backend=backend) for name, array in columns.items()]
         # pandas takes rows of a column in half the time that it needs for a table of one.
-        own = nw.maybe_reset_index(self._frame.get_column(column)[rows]).alias("customer")
+        own = self._frame.get_column(column)
+        own = nw.maybe_reset_index(own if rows is None else own[rows]).alias("customer")
         return own.to_frame().with_columns(*made).to_native()
