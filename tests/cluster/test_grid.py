@@ -161,7 +161,8 @@ def test_summary_equals_the_loop_over_rows(X, weights):
     assert np.array_equal(grid.mass, expected_mass)
     assert np.array_equal(grid.sums, expected_sums)
     assert np.array_equal(frame.locate(X), expected_cell)
-    assert (np.abs(frame.middle(expected_cell) - X) <= frame.width / 2).all()
+    index = np.stack(np.unravel_index(expected_cell, frame.shape), axis=1)
+    assert (np.abs((frame.first + index + 0.5) * frame.width - X) <= frame.width / 2).all()
 
 
 @pytest.mark.parametrize("q", [1, 2, 3])

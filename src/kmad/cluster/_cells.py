@@ -231,11 +231,9 @@ def list_cells(
                         for k in range(b2, min(b2 + s2, n2)):
                             if mass[i, j, k] > 0.0:
                                 flat[n] = (i * n1 + j) * n2 + k
-                                middle[n, 0], middle[n, 1], middle[n, 2] = (
-                                    (i + 0.5) * w0,
-                                    (j + 0.5) * w1,
-                                    (k + 0.5) * w2,
-                                )
+                                middle[n, 0] = (i + 0.5) * w0
+                                middle[n, 1] = (j + 0.5) * w1
+                                middle[n, 2] = (k + 0.5) * w2
                                 n += 1
                 if n > first:
                     start[n_blocks] = first

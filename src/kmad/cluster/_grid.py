@@ -46,11 +46,6 @@ class Frame(NamedTuple):
         """Which axes have more than one cell, (q,)."""
         return np.array(self.shape) > 1
 
-    def middle(self, cell: NDArray[np.int64]) -> Floats:
-        """Midpoints of cells given by flat index, (m, q)."""
-        index = np.stack(np.unravel_index(cell, self.shape), axis=1)
-        return (self.first + index + 0.5) * self.width
-
     def locate(self, points: Floats) -> NDArray[np.int64]:
         """Flat index of the cells that hold the points (m, q), or of the cells nearest to them."""
         index = np.floor(points / self.width).astype(np.int64) - self.first

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise, product
+from itertools import accumulate, chain, pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -73,14 +73,13 @@ def counting_taps(sigma: float) -> Floats:
 
 
 @lru_cache(maxsize=64)
-def table_of_taps(sigmas: tuple[tuple[float, float, float], ...]) -> tuple[Floats, Integers]:
-    """The counting taps of each ground along each axis (grounds, 3, reach), and how many they are."""
-    each = [[counting_taps(sigma) if sigma > 0 else np.empty(0) for sigma in three] for three in sigmas]
-    n_taps = np.array([[len(taps) for taps in three] for three in each])
-    table = np.zeros((*n_taps.shape, max(1, int(n_taps.max()))))
-    for g, three in enumerate(each):
-        for axis, taps in enumerate(three):
-            table[g, axis, : len(taps)] = taps
+def table_of_taps(sigmas: tuple[float, ...]) -> tuple[Floats, Integers]:
+    """The counting taps of each bandwidth (sigmas, reach), filled up with zeros, and how many they are: none for 0."""
+    each = [counting_taps(sigma) if sigma > 0 else np.empty(0) for sigma in sigmas]
+    n_taps = np.array([len(taps) for taps in each])
+    table = np.zeros((len(each), max(1, int(n_taps.max()))))
+    for row, taps in zip(table, each, strict=True):
+        row[: len(taps)] = taps
     return frozen(table), frozen(n_taps)
 
 
@@ -116,8 +115,9 @@ def effective_counts(grounds: Sequence[Ground], layout: Layout) -> tuple[Floats,
     Returned are the counts of the wide grounds, and how many cells of each have half a count or more.
     """
     mass = np.concatenate([ground.mass.ravel() for ground in grounds])
+    taps, n_taps = table_of_taps(tuple(chain.from_iterable(ground.sigma for ground in grounds)))
     count, occupied = np.zeros(layout.wide_start[-1]), np.empty(len(grounds), np.int64)
-    smooth_each(mass, *layout, *table_of_taps(tuple(ground.sigma for ground in grounds)), count, occupied)
+    smooth_each(mass, *layout, taps.reshape(-1, 3, taps.shape[1]), n_taps.reshape(-1, 3), count, occupied)
     return count, occupied
 
 

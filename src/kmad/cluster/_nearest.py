@@ -10,9 +10,7 @@ from kmad._jit import frozen, kernel
 from kmad._threads import Threads, row_chunks
 from kmad.cluster._cells import label_cells
 from kmad.cluster._grid import Floats, Rows, plan
-from kmad.cluster._lloyd import assign_in_many
-
-Labels = NDArray[np.int32]
+from kmad.cluster._lloyd import Labels, assign_in_many
 
 # Up to this many features, distances come from differences of coordinates; beyond, from products, which are quicker.
 FEW_FEATURES = 3

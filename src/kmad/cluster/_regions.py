@@ -174,9 +174,7 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
         # The other parts of the data would be looked at as closely.
         return prominence_threshold(n_axes, resolvable / view.share, lens.significance)
 
-    frames: list[Frame] = []
-    levels: list[tuple[int, ...]] = []
-    grounds: list[Ground] = []
+    wanted: list[tuple[Frame, tuple[int, ...], Ground]] = []
     lead = [1] * (3 - len(frame.shape))
     floors, coarsest = lens.floor.tolist(), view.coarsest.tolist()
     before, level = [0.0] * len(frame.shape), (0,) * len(frame.shape)
@@ -189,20 +187,19 @@ def _survey_all(frame: Frame, mass: Floats, lens: Lens, view: View) -> list[Scal
             bandwidth = [cells * width for cells, (_, width, _) in zip(sigma, axes, strict=True)]
             # Else it stands on its floors, or has been tried.
             if any(map(gt, bandwidth, before)) and any(map(lt, bandwidth, coarsest)):
-                frames.append(frame)
-                levels.append(level)
-                grounds.append(Ground(ground, (0.0,) * len(lead) + tuple(sigma)))
+                wanted.append((frame, level, Ground(ground, (0.0,) * len(lead) + tuple(sigma))))
             before = bandwidth
         if all(map(ge, before, coarsest)) or max(frame.shape) <= FEW_CELLS:
             break
         level = tuple(n + (cells > 1) for n, cells in zip(level, frame.shape, strict=True))
         frame, mass = coarsen(frame, mass)
 
+    grounds = [ground for _, _, ground in wanted]
     # The finest grid has most of the cells, and comes first.
     n_large = sum(ground.mass.size >= SMALL * grounds[0].mass.size for ground in grounds)
     parts = [(start, stop) for start, stop in pairwise([*range(n_large + 1), len(grounds)]) if start < stop]
-    found = lens.threads.map(lambda start, stop: survey(grounds[start:stop], threshold), parts)
-    return list(map(Scale, frames, levels, chain.from_iterable(found)))
+    found = chain.from_iterable(lens.threads.map(lambda start, stop: survey(grounds[start:stop], threshold), parts))
+    return [Scale(frame, level, landscape) for (frame, level, _), landscape in zip(wanted, found, strict=True)]
 
 
 def _roots(scales: list[Scale]) -> list[Node]:

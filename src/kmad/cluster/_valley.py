@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kmad._jit import kernel
-from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Floats, counting_taps, prominence_threshold, row_floor
+from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Floats, prominence_threshold, row_floor, table_of_taps
 
 
 class Valleys(NamedTuple):
@@ -19,10 +19,7 @@ class Valleys(NamedTuple):
 def deepest_valleys(counts: Floats, significance: float) -> Valleys:
     """Find where the second most prominent peak of each line (m, bins) stands out most."""
     m, n = counts.shape
-    each = [counting_taps(sigma) for sigma in SIGMAS.tolist()]
-    taps = np.zeros((len(each), len(each[-1])))
-    for s, weights in enumerate(each):
-        taps[s, : len(weights)] = weights
+    taps, _ = table_of_taps(tuple(SIGMAS.tolist()))
     # The threshold depends on how many bins are occupied, and that is a number of bins.
     resolvable = np.maximum(1.0, np.arange(n + 1) / (np.sqrt(2 * np.pi) * SIGMAS[:, None]))
     thresholds = prominence_threshold(1, resolvable, significance)

@@ -56,7 +56,7 @@ def worth_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
 
 
 def some_equal(column: NDArray[np.floating[Any]]) -> bool:
-    """Whether two are equal of so few values that it would be a chance were not half of all there several times."""
+    """Whether two of some values drawn from a column are equal, as they are where half of all are there twice."""
     n_drawn = int(np.sqrt(4 * PAIRS * len(column)))
     drawn = np.sort(np.random.default_rng(0).integers(len(column), size=n_drawn))
     value = np.sort(column[drawn[np.diff(drawn, prepend=-1) > 0]])

@@ -98,12 +98,13 @@ def sort_log(customer: Integers, n_customers: int, period: Integers, amount: Flo
         rows = frozen(rows)
         return rows[:, 0], rows[:, 1], rows.view(np.float64)[:, 2]
 
-    low, high = int(period.min()), int(period.max())
     if n_customers > MANY_CUSTOMERS:
         # Few lines of each: they are sorted as quickly by themselves.
         customer, period, amount = ordered(customer, 0, n_customers - 1, (n_customers // N_GROUPS).bit_length())
-    elif high - low < max(n, FEW_PERIODS) and (period[1:] < period[:-1]).any():
-        customer, period, amount = ordered(period, low, high, 0)
+    elif (period[1:] < period[:-1]).any():
+        low, high = int(period.min()), int(period.max())
+        if high - low < max(n, FEW_PERIODS):
+            customer, period, amount = ordered(period, low, high, 0)
     lines, edge = np.empty((n, 2), np.int64), np.zeros(n_customers + 1, np.int64)
     sort_by_customer(customer, period, amount, edge, lines, lines.view(np.float64))
     return Lines(frozen(edge), lines)
