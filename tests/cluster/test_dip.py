@@ -55,19 +55,23 @@ def test_dip_is_at_most_half_the_smaller_part():
 
 
 @given(
-    curve=arrays(np.float64, st.integers(2, 12), elements=st.integers(-5, 5).map(float)), sign=st.sampled_from([1, -1])
+    curve=arrays(np.float64, st.integers(1, 12), elements=st.integers(-5, 5).map(float)), step=st.sampled_from([1, -1])
 )
-def test_hull_is_the_tightest_convex_bound(curve, sign):
-    vertex = np.empty(len(curve), np.int64)
-    corners = vertex[: hull(curve, 0, len(curve) - 1, float(sign), vertex)]
-    at = np.arange(len(curve))
-    bound = sign * np.interp(at, corners, curve[corners])
-    assert corners[0] == 0
-    assert corners[-1] == len(curve) - 1
-    assert (bound <= sign * curve + 1e-12).all()
-    assert (np.diff(bound, 2) >= -1e-12).all()
-    # No corner lies on the line between its neighbours: it could be left out.
-    assert (np.diff(np.diff(sign * curve[corners]) / np.diff(corners)) > 0).all()
+def test_hulls_of_all_that_begins_at_an_end_are_the_tightest_convex_bounds(curve, step):
+    corner = np.empty(len(curve), np.int64)
+    hull(curve, step, corner)
+    first = 0 if step > 0 else len(curve) - 1
+    for last in range(len(curve)):
+        corners = [last]
+        while corners[-1] != first:
+            corners.append(corner[corners[-1]])
+        corners.sort()
+        at = np.arange(corners[0], corners[-1] + 1)
+        bound = step * np.interp(at, corners, curve[corners])
+        assert (bound <= step * curve[at] + 1e-12).all()
+        assert (np.diff(bound, 2) >= -1e-12).all()
+        # No corner lies on the line between its neighbours: it could be left out.
+        assert (np.diff(np.diff(step * curve[corners]) / np.diff(corners)) > 0).all()
 
 
 @given(mass=MASSES, share=st.floats(0, 2))

@@ -11,75 +11,85 @@ ZERO = np.int64(0)
 @kernel
 def hull(
     curve,  # (m,) IN
-    start,
-    stop,
-    sign,
-    vertex,  # (m,) OUT: indices of the hull's corners, in rising order
+    step,
+    corner,  # (m,) OUT: of the hull from where it begins to each place, the corner next to that place
 ):
-    """Corners of the greatest convex minorant (sign 1) or the least concave majorant (-1) on [start, stop]."""
-    size = 0
-    for c in range(start, stop + 1):
-        while size > 1:
-            a, b = vertex[size - 2], vertex[size - 1]
-            if sign * ((curve[b] - curve[a]) * (c - b) - (curve[c] - curve[b]) * (b - a)) < 0:
-                break
-            size -= 1
-        vertex[size] = c
-        size += 1
-    return size
+    """Corners of the greatest convex minorants of all that begins at the left end of a curve (step 1).
+
+    Or of the least concave majorants of all that begins at the right end (step -1).
+    """
+    m = len(curve)
+    c = 0 if step > 0 else m - 1
+    corner[c] = c
+    for _ in range(1, m):
+        c += step
+        b = c - step
+        a = corner[b]
+        while a != b and (curve[b] - curve[a]) * (c - b) >= (curve[c] - curve[b]) * (b - a):
+            b, a = a, corner[a]
+        corner[c] = b
 
 
 @kernel
 def dip_of_curve(
-    curve,  # (m,) IN: cumulative distribution at equal steps
+    curve,  # (m,) IN: cumulative mass at equal steps
     least,
 ):
     """Shrink the interval that must hold the mode until nothing outside it deviates more than what lies within.
 
     A dip below the least is not sought further: what is returned is below the least, too.
 
-    J. A. Hartigan and P. M. Hartigan, The dip test of unimodality, Annals of Statistics 13, 1985.
+    J. A. Hartigan and P. M. Hartigan, The dip test of unimodality, Annals of Statistics 13, 1985. As in P. M. Hartigan,
+    Algorithm AS 217, 1985, each hull is found once: every interval begins at a corner of the minorant that ends where
+    it ends, and ends at one of the majorant that begins where it begins.
     """
     m = len(curve)
-    minorant, majorant = np.empty(m, np.int64), np.empty(m, np.int64)
+    before, after, majorant = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
+    hull(curve, 1, before)
+    hull(curve, -1, after)
     low, high, deviation = ZERO, m - 1, 0.0
     while True:
-        n_low = hull(curve, low, high, 1.0, minorant)
-        n_high = hull(curve, low, high, -1.0, majorant)
+        n = 0
+        majorant[0] = low
+        while majorant[n] != high:
+            majorant[n + 1] = after[majorant[n]]
+            n += 1
         # The widest gap between the hulls stands at a corner of one of them, not at their common ends.
         widest, left, right = 0.0, low, high
-        j = 0
-        for i in range(1, n_low - 1):
-            c = minorant[i]
-            while majorant[j + 1] < c:
-                j += 1
-            a, b = majorant[j], majorant[j + 1]
+        i, c = n, before[high]
+        while c > low:
+            while majorant[i] >= c:
+                i -= 1
+            a, b = majorant[i], majorant[i + 1]
             gap = curve[a] + (curve[b] - curve[a]) * (c - a) / (b - a) - curve[c]
             if gap > widest:
                 widest, left, right = gap, c, b
-        j = 0
-        for i in range(1, n_high - 1):
+            c = before[c]
+        b = high
+        for i in range(n - 1, 0, -1):
             c = majorant[i]
-            while minorant[j + 1] < c:
-                j += 1
-            a, b = minorant[j], minorant[j + 1]
+            while before[b] >= c:
+                b = before[b]
+            a = before[b]
             gap = curve[c] - curve[a] - (curve[b] - curve[a]) * (c - a) / (b - a)
             if gap > widest:
                 widest, left, right = gap, a, c
         if widest <= max(deviation, 2.0 * least):
             return 0.5 * deviation
-        i = 0
-        while minorant[i + 1] <= left:
-            a, b = minorant[i], minorant[i + 1]
+        b = left
+        while b > low:
+            a = before[b]
+            slope = (curve[b] - curve[a]) / (b - a)
             for c in range(a + 1, b):
-                deviation = max(deviation, curve[c] - curve[a] - (curve[b] - curve[a]) * (c - a) / (b - a))
-            i += 1
-        for i in range(n_high - 1):
-            a, b = majorant[i], majorant[i + 1]
-            if a < right:
-                continue
+                deviation = max(deviation, curve[c] - curve[a] - slope * (c - a))
+            b = a
+        a = right
+        while a < high:
+            b = after[a]
+            slope = (curve[b] - curve[a]) / (b - a)
             for c in range(a + 1, b):
-                deviation = max(deviation, curve[a] + (curve[b] - curve[a]) * (c - a) / (b - a) - curve[c])
+                deviation = max(deviation, curve[a] + slope * (c - a) - curve[c])
+            a = b
         low, high = left, right
 
 
@@ -95,18 +105,13 @@ def find_dips(
 ):
     """Find the dips along the lines of the clusters from first to last."""
     n_bins = counts.shape[2]
-    curve = np.empty(n_bins + 1)
+    curve = np.zeros(n_bins + 1)
     for j in range(first, last):
         wanted = least
         for line in range(n_lines[j]):
-            mass = 0.0
+            # Of whole masses all sums are exact.
             for b in range(n_bins):
-                mass += counts[j, line, b]
-            dips[j, line] = 0.0
-            if mass == 0.0:
-                continue
-            curve[0] = 0.0
-            for b in range(n_bins):
-                curve[b + 1] = curve[b] + counts[j, line, b] / mass
-            dips[j, line] = np.sqrt(mass) * dip_of_curve(curve, wanted / np.sqrt(mass))
+                curve[b + 1] = curve[b] + counts[j, line, b]
+            root = np.sqrt(curve[n_bins])
+            dips[j, line] = dip_of_curve(curve, wanted * root) / root if root > 0.0 else 0.0
             wanted = max(wanted, largest * dips[j, line])

@@ -203,7 +203,7 @@ def divide_clusters(
             center_each(smooth, sample.weights, sample.starts, first, last, place)
         scatter_each(place, sample.weights, sample.starts, first, last, scatter)
 
-    def try_lines(first: int, last: int) -> None:
+    def try_lines(first: int, last: int) -> Modes:
         part = slice(first, last)
         halve_each(place, sample.weights, sample.starts, LINE_ROWS, first, last, cuts, gains)
         count_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, wide)
@@ -212,6 +212,7 @@ def divide_clusters(
         lines[part, 1] = many[np.arange(first, last), tried[part].argmax(axis=1)]
         count_each(place, sample.weights, sample.starts, SAMPLE_ROWS, lines, two, first, last, counts)
         find_dips(counts, two, _dip_critical_of_line(each), 0, first, last, dips)
+        return _modes(dips[part].ravel(), counts[part].reshape(-1, N_BINS), each)
 
     at_once = -(-n_clusters // MAX_CHUNKS)
     parts = [(first, min(first + at_once, n_clusters)) for first in range(0, n_clusters, at_once)]
@@ -220,8 +221,7 @@ def divide_clusters(
     many, n_many = _directions(scatter)
     lines, two, gains = np.zeros((n_clusters, 2, 3)), np.where(n_many > 0, 2, 0), np.empty(n_clusters)
     wide, tried = np.empty((*many.shape[:2], WIDE_BINS)), np.zeros(many.shape[:2])
-    threads.map(try_lines, parts)
-    of_lines = _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
+    of_lines = Modes(*map(np.concatenate, zip(*threads.map(try_lines, parts), strict=True)))
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
     found: dict[int, Finding] = {}
     for j in full:

@@ -1,10 +1,11 @@
 """The deepest valley between two modes along a line, at whichever bandwidth it is clearest."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from kmad._jit import kernel
+from kmad._jit import frozen, kernel
 from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Floats, prominence_threshold, row_floor, table_of_taps
 
 
@@ -20,12 +21,16 @@ def deepest_valleys(counts: Floats, significance: float) -> Valleys:
     """Find where the second most prominent peak of each line (m, bins) stands out most."""
     m, n = counts.shape
     taps, _ = table_of_taps(tuple(SIGMAS.tolist()))
-    # The threshold depends on how many bins are occupied, and that is a number of bins.
-    resolvable = np.maximum(1.0, np.arange(n + 1) / (np.sqrt(2 * np.pi) * SIGMAS[:, None]))
-    thresholds = prominence_threshold(1, resolvable, significance)
     found = np.empty((m, 3))
-    find_valleys(counts, taps, thresholds, row_floor(1), FEW_CELLS, found)
+    find_valleys(counts, taps, valley_thresholds(n, significance), row_floor(1), FEW_CELLS, found)
     return Valleys(*found.T)
+
+
+@lru_cache(maxsize=64)
+def valley_thresholds(n_bins: int, significance: float) -> Floats:
+    """What chance would reach at each bandwidth, by how many bins are occupied (sigmas, bins + 1)."""
+    resolvable = np.maximum(1.0, np.arange(n_bins + 1) / (np.sqrt(2 * np.pi) * SIGMAS[:, None]))
+    return frozen(prominence_threshold(1, resolvable, significance))
 
 
 @kernel
