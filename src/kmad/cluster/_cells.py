@@ -4,38 +4,43 @@ A cell that lies wholly nearer to one centre moves with its stored mass and sums
 one by one. Coordinates are padded to three, so every kernel is compiled once.
 """
 
+from functools import lru_cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
 from kmad.cluster._grid import Floats, Frame, Grid, Rows
 from kmad.cluster._lloyd import Partition, added, by_falling_mass, without_empty
 
-# Cells along the side of a block, by number of axes with more than one cell.
-BLOCK_SIDE = {0: 1, 1: 64, 2: 16, 3: 6}
+# Cells along the side of a block and of a district, by number of axes with more than one cell.
+SIDES = {0: (1, 1), 1: (8, 64), 2: (8, 32), 3: (4, 12)}
 # Rows are fetched for cells that would be on a border if they were this many times as wide, to last some iterations;
 # for cells twice as wide each time that they did not last.
 REACH = 1.5
 # And this many times to tell that a row of a cell may lie beyond a border: far above the rounding of a distance.
 LEAST_REACH = 1.0 + 1e-7
-# Comparisons of a cell with a centre that are worth a thread, most of which are saved.
-CHUNK_COMPARISONS = 1 << 18
+# Cells that are worth a thread: most are not looked at one by one.
+CHUNK_CELLS = 1 << 15
 
 
 class Cells(NamedTuple):
-    """The occupied cells, block by block; coordinates are those of the frame, less its origin."""
+    """The occupied cells, block by block, district by district; coordinates are those of the frame, less its origin."""
 
     flat: NDArray[np.int64]  # (c,) index in the grid
     middle: Floats  # (c, 3)
     width: Floats  # (3,)
-    mass: Floats  # (c,)
-    sums: Floats  # (c, 3)
-    block_start: NDArray[np.int64]  # (b + 1,)
+    total: Floats  # (c, 4) mass and sums
+    block_start: NDArray[np.int64]  # (b + 1,) the first cell of each block
     block_middle: Floats  # (b, 3)
     block_width: Floats  # (3,)
+    block_total: Floats  # (b, 4)
+    district_start: NDArray[np.int64]  # (d + 1,) the first block of each district
+    district_middle: Floats  # (d, 3)
+    district_width: Floats  # (3,)
 
 
 class Border(NamedTuple):
@@ -59,19 +64,45 @@ def padded(points: NDArray[Any]) -> Floats:
 
 def occupied(grid: Grid) -> Cells:
     frame = grid.frame
-    one = (1,) * (3 - len(frame.shape))
-    shape = np.array(frame.shape + one)
-    side = np.where(shape > 1, BLOCK_SIDE[int(frame.extended.sum())], 1)
+    shape = frame.shape + (1,) * (3 - len(frame.shape))
+    sides, corner, district = blocks_of(shape)
     # Padded axes have no extent.
     width = padded(frame.width[None])[0]
-    n_blocks = int(np.prod(-(-shape // side)))
-    flat, middle = np.empty(frame.n_cells, np.int64), np.empty((frame.n_cells, 3))
-    start, block_middle = np.empty(n_blocks + 1, np.int64), np.empty((n_blocks, 3))
-    n, b = list_cells(grid.mass.reshape(shape), side, width, flat, middle, start, block_middle)
-    flat = flat[:n].copy()
-    # To take rows is several times as fast as to index with them.
-    mass, sums = grid.mass.take(flat), padded(grid.sums.take(flat, axis=0))
-    return Cells(flat, middle[:n], width, mass, sums, start[: b + 1].copy(), block_middle[:b], side * width)
+    n_cells, n_blocks, n_districts = np.count_nonzero(grid.mass), len(corner), int(district[-1]) + 1
+    flat, middle, total = np.empty(n_cells, np.int64), np.empty((n_cells, 3)), np.empty((n_cells, 4))
+    block_start, block_middle = np.empty(n_blocks + 1, np.int64), np.empty((n_blocks, 3))
+    block_total = np.zeros((n_blocks, 4))
+    district_start, district_middle = np.empty(n_districts + 1, np.int64), np.empty((n_districts, 3))
+    of_cells, of_blocks = (flat, middle, total), (block_start, block_middle, block_total)
+    mass, sums = grid.mass.reshape(shape), grid.sums.reshape(*shape, -1)
+    of_districts = district_start, district_middle
+    b, d = list_cells(mass, sums, corner, district, sides, width, *of_cells, *of_blocks, *of_districts)
+    block_width, district_width = sides * width
+    return Cells(
+        flat,
+        middle,
+        width,
+        total,
+        block_start[: b + 1],
+        block_middle[:b],
+        block_width,
+        block_total[:b],
+        district_start[: d + 1],
+        district_middle[:d],
+        district_width,
+    )
+
+
+@lru_cache(maxsize=64)
+def blocks_of(shape: tuple[int, int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Cells along blocks and districts (2, 3); the first cell of each block (b, 3), and its district (b,), in order."""
+    n_axes = sum(n > 1 for n in shape)
+    sides = np.array([[side if n > 1 else 1 for n in shape] for side in SIDES[n_axes]])
+    corner = np.array(list(product(*map(range, [0] * 3, shape, sides[0].tolist()))))
+    n_districts = -(-np.array(shape) // sides[1])
+    district = np.ravel_multi_index(tuple((corner // sides[1]).T), n_districts)
+    order = np.argsort(district, kind="stable")
+    return frozen(sides), frozen(corner[order]), frozen(district[order])
 
 
 def label_cells(frame: Frame, centers: Floats) -> NDArray[np.int32]:
@@ -79,8 +110,8 @@ def label_cells(frame: Frame, centers: Floats) -> NDArray[np.int32]:
     cells = occupied(Grid(frame, np.ones(frame.n_cells), np.zeros((frame.n_cells, len(frame.shape)))))
     label, near = np.empty(frame.n_cells, np.int32), np.empty(frame.n_cells, np.bool_)
     place, pair = padded(centers - frame.origin), np.empty((frame.n_cells, 2), np.int32)
-    n_blocks = len(cells.block_middle)
-    assign_cells(*cells[1:], place, LEAST_REACH, 0, n_blocks, label, pair, near, np.zeros((len(place), 4)))
+    n_districts = len(cells.district_middle)
+    assign_cells(*cells[1:], place, LEAST_REACH, 0, n_districts, label, pair, near, np.zeros((len(place), 4)))
     of_cell = np.empty_like(label)
     of_cell[cells.flat] = label
     return of_cell
@@ -104,8 +135,8 @@ def settle_on_cells(
     label, pair = np.empty(len(cells.flat), np.int32), np.empty((len(cells.flat), 2), np.int32)
     near = np.empty(len(cells.flat), np.bool_)
     border, far = _no_border(len(cells.flat)), REACH
-    n_chunks = max(1, min(MAX_CHUNKS, len(cells.flat) * len(centers) // CHUNK_COMPARISONS))
-    blocks = even_ranges(cells.block_start, n_chunks)
+    n_chunks = max(1, min(MAX_CHUNKS, len(cells.flat) // CHUNK_CELLS))
+    districts = even_ranges(cells.block_start[cells.district_start], n_chunks)
 
     def assign(place: Floats, reach: float) -> Floats:
         def chunk(first: int, last: int) -> Floats:
@@ -113,7 +144,7 @@ def settle_on_cells(
             assign_cells(*cells[1:], place, reach, first, last, label, pair, near, table)
             return table
 
-        return added(threads.map(chunk, blocks))
+        return added(threads.map(chunk, districts))
 
     def add_up(place: Floats, *, whole: bool) -> Floats:
         """Mass and sums (k, 4) of the cells, or of the rows, that are nearest to each centre."""
@@ -210,123 +241,170 @@ def _fetch(
 @kernel
 def list_cells(
     mass,  # (n0, n1, n2) IN
-    side,  # (3,) IN: cells along a block
+    sums,  # (n0, n1, n2, q) IN
+    corner,  # (all blocks, 3) IN: index of the first cell of every block
+    district,  # (all blocks,) IN: which district it lies in; blocks of one stand together
+    sides,  # (2, 3) IN: cells along a block and along a district, which is whole blocks
     width,  # (3,) IN: of a cell
-    flat,  # (n0 * n1 * n2,) OUT: index of each occupied cell
-    middle,  # (n0 * n1 * n2, 3) OUT: and its middle
-    start,  # (blocks + 1,) OUT: first cell of each occupied block
-    block_middle,  # (blocks, 3) OUT: and its middle
+    flat,  # (c,) OUT: index of each occupied cell
+    middle,  # (c, 3) OUT: and its middle
+    total,  # (c, 4) OUT: and its mass and sums
+    block_start,  # (b + 1,) OUT: first cell of each occupied block
+    block_middle,  # (b, 3) OUT: and its middle
+    block_total,  # (b, 4) INOUT: and its mass and sums; zeros at first
+    district_start,  # (d + 1,) OUT: first block of each occupied district
+    district_middle,  # (d, 3) OUT: and its middle
 ):
-    """List the occupied cells block by block; returns how many cells and blocks there are."""
+    """List the occupied cells block by block; returns how many blocks and districts hold some."""
     n0, n1, n2 = mass.shape
-    s0, s1, s2 = side[0], side[1], side[2]
-    w0, w1, w2 = width[0], width[1], width[2]
-    n, n_blocks = 0, 0
-    for b0 in range(0, n0, s0):
-        for b1 in range(0, n1, s1):
-            for b2 in range(0, n2, s2):
-                first = n
-                for i in range(b0, min(b0 + s0, n0)):
-                    for j in range(b1, min(b1 + s1, n1)):
-                        for k in range(b2, min(b2 + s2, n2)):
-                            if mass[i, j, k] > 0.0:
-                                flat[n] = (i * n1 + j) * n2 + k
-                                middle[n, 0] = (i + 0.5) * w0
-                                middle[n, 1] = (j + 0.5) * w1
-                                middle[n, 2] = (k + 0.5) * w2
-                                n += 1
-                if n > first:
-                    start[n_blocks] = first
-                    block_middle[n_blocks, 0] = (b0 + 0.5 * s0) * w0
-                    block_middle[n_blocks, 1] = (b1 + 0.5 * s1) * w1
-                    block_middle[n_blocks, 2] = (b2 + 0.5 * s2) * w2
-                    n_blocks += 1
-    start[n_blocks] = n
-    return n, n_blocks
+    n, n_blocks, n_districts, within = 0, 0, 0, -1
+    for b in range(len(corner)):
+        first = n
+        for i in range(corner[b, 0], min(corner[b, 0] + sides[0, 0], n0)):
+            for j in range(corner[b, 1], min(corner[b, 1] + sides[0, 1], n1)):
+                for k in range(corner[b, 2], min(corner[b, 2] + sides[0, 2], n2)):
+                    if mass[i, j, k] > 0.0:
+                        flat[n] = (i * n1 + j) * n2 + k
+                        middle[n, 0] = (i + 0.5) * width[0]
+                        middle[n, 1] = (j + 0.5) * width[1]
+                        middle[n, 2] = (k + 0.5) * width[2]
+                        total[n, 0] = mass[i, j, k]
+                        for f in range(3):
+                            total[n, 1 + f] = sums[i, j, k, f] if f < sums.shape[3] else 0.0
+                        for f in range(4):
+                            block_total[n_blocks, f] += total[n, f]
+                        n += 1
+        if n == first:
+            continue
+        if district[b] != within:
+            within = district[b]
+            district_start[n_districts] = n_blocks
+            for f in range(3):
+                district_middle[n_districts, f] = (corner[b, f] // sides[1, f] + 0.5) * sides[1, f] * width[f]
+            n_districts += 1
+        block_start[n_blocks] = first
+        for f in range(3):
+            block_middle[n_blocks, f] = (corner[b, f] + 0.5 * sides[0, f]) * width[f]
+        n_blocks += 1
+    block_start[n_blocks], district_start[n_districts] = n, n_blocks
+    return n_blocks, n_districts
+
+
+@inner_kernel
+def may_be_nearest(
+    middle,  # (3,) IN: of a box
+    w0,
+    w1,
+    w2,
+    centers,  # (k, 3) IN
+    some,  # (k,) IN: some of the centres, rising
+    n_some,
+    distance,  # (k,) OUT: of these, squared, from the middle
+    kept,  # (k,) OUT: those that may be nearest to a point of a box so wide
+):
+    """Keep the centres that others do not beat all over a box; returns how many there are.
+
+    The difference of two squared distances is linear, so over a box it strays from its value in the middle by no more
+    than the box's width times the step between the centres.
+    """
+    m0, m1, m2 = middle[0], middle[1], middle[2]
+    nearest, least = some[0], np.inf
+    for a in range(n_some):
+        j = some[a]
+        distance[a] = (m0 - centers[j, 0]) ** 2 + (m1 - centers[j, 1]) ** 2 + (m2 - centers[j, 2]) ** 2
+        if distance[a] < least:
+            nearest, least = j, distance[a]
+    n_kept = 0
+    for a in range(n_some):
+        j = some[a]
+        stray = (
+            abs(centers[j, 0] - centers[nearest, 0]) * w0
+            + abs(centers[j, 1] - centers[nearest, 1]) * w1
+            + abs(centers[j, 2] - centers[nearest, 2]) * w2
+        )
+        kept[n_kept] = j
+        n_kept += distance[a] - least <= stray
+    return n_kept
 
 
 @kernel
 def assign_cells(
-    middle,  # (c, 3) IN
+    middle,  # (c, 3) IN: the first arguments as in `Cells`
     width,  # (3,) IN
-    mass,  # (c,) IN
-    sums,  # (c, 3) IN
+    total,  # (c, 4) IN
     block_start,  # (b + 1,) IN
     block_middle,  # (b, 3) IN
     block_width,  # (3,) IN
+    block_total,  # (b, 4) IN
+    district_start,  # (d + 1,) IN
+    district_middle,  # (d, 3) IN
+    district_width,  # (3,) IN
     centers,  # (k, 3) IN
     reach,  # 0, or at least LEAST_REACH
     first,
     last,
     label,  # (c,) OUT: nearest centre, or -1 where several may each be nearest to a part of the cell
-    pair,  # (c, 2) OUT: these, in rising order, or -1 where they are more than two
+    pair,  # (c, 2) OUT: of these cells, the two centres in rising order, or -1 where they are more
     near,  # (c,) OUT: whether it would be such a cell if it were `reach` times as wide
     table,  # (k, 4) INOUT: mass and sums of the cells that belong to one centre
 ):
-    """Assign the cells of the blocks from first to last to the nearest centre, and add up those that belong to one.
+    """Assign the cells of the districts from first to last, and add up those that belong to one centre.
 
-    With a reach of 0 all of them do.
-
-    The difference of two squared distances is linear, so over a box it strays from its value in the middle by no more
-    than the box's width times the step between the centres.
+    With a reach of 0 all of them belong to the centre nearest to their middle, and nothing else is told. For whole
+    blocks that belong to one centre no cell is looked at (T. Kanungo et al., An efficient k-means clustering algorithm,
+    2002).
     """
     k = len(centers)
-    candidate = np.empty(k, np.int64)
-    distance = np.empty(k)
+    every, some, few, distance = np.empty(k, np.int64), np.empty(k, np.int64), np.empty(k, np.int64), np.empty(k)
+    for j in range(k):
+        every[j] = j
     w0, w1, w2 = width[0], width[1], width[2]
-    # A block and as much around it as is looked at beyond its cells.
+    # As much around them as is looked at beyond their cells.
     b0, b1, b2 = block_width[0] + reach * w0, block_width[1] + reach * w1, block_width[2] + reach * w2
-    for b in range(first, last):
-        m0, m1, m2 = block_middle[b, 0], block_middle[b, 1], block_middle[b, 2]
-        nearest = 0
-        for j in range(k):
-            distance[j] = (m0 - centers[j, 0]) ** 2 + (m1 - centers[j, 1]) ** 2 + (m2 - centers[j, 2]) ** 2
-            if distance[j] < distance[nearest]:
-                nearest = j
-        n_candidates = 0
-        for j in range(k):
-            stray = (
-                abs(centers[j, 0] - centers[nearest, 0]) * b0
-                + abs(centers[j, 1] - centers[nearest, 1]) * b1
-                + abs(centers[j, 2] - centers[nearest, 2]) * b2
-            )
-            if distance[j] - distance[nearest] <= stray:
-                candidate[n_candidates] = j
-                n_candidates += 1
-        for c in range(block_start[b], block_start[b + 1]):
-            m0, m1, m2 = middle[c, 0], middle[c, 1], middle[c, 2]
-            own = candidate[0]
-            near[c] = False
-            rivals, rival = 0, own
-            if n_candidates > 1:
+    d0, d1, d2 = district_width[0] + reach * w0, district_width[1] + reach * w1, district_width[2] + reach * w2
+    for d in range(first, last):
+        n_some = may_be_nearest(district_middle[d], d0, d1, d2, centers, every, k, distance, some)
+        for b in range(district_start[d], district_start[d + 1]):
+            n_few = may_be_nearest(block_middle[b], b0, b1, b2, centers, some, n_some, distance, few)
+            own = few[0]
+            if n_few == 1:
+                for f in range(4):
+                    table[own, f] += block_total[b, f]
+                for c in range(block_start[b], block_start[b + 1] if reach > 0.0 else 0):
+                    label[c] = own
+                    near[c] = False
+                continue
+            for c in range(block_start[b], block_start[b + 1]):
+                m0, m1, m2 = middle[c, 0], middle[c, 1], middle[c, 2]
                 least = np.inf
-                for a in range(n_candidates):
-                    j = candidate[a]
+                for a in range(n_few):
+                    j = few[a]
                     distance[a] = (m0 - centers[j, 0]) ** 2 + (m1 - centers[j, 1]) ** 2 + (m2 - centers[j, 2]) ** 2
                     if distance[a] < least:
-                        least = distance[a]
-                        own = j
-                for a in range(n_candidates if reach > 0.0 else 0):
-                    j = candidate[a]
-                    stray = (
-                        abs(centers[j, 0] - centers[own, 0]) * w0
-                        + abs(centers[j, 1] - centers[own, 1]) * w1
-                        + abs(centers[j, 2] - centers[own, 2]) * w2
-                    )
-                    # Centres on one point: all rows are the first one's, and so is the cell.
-                    if stray > 0.0 and distance[a] - least <= reach * stray:
-                        near[c] = True
-                        if distance[a] - least <= LEAST_REACH * stray:
-                            rivals += 1
-                            rival = j
-            label[c] = -1 if rivals else own
-            pair[c, 0] = min(own, rival) if rivals == 1 else -1
-            pair[c, 1] = max(own, rival) if rivals == 1 else -1
-            if not rivals:
-                table[own, 0] += mass[c]
-                table[own, 1] += sums[c, 0]
-                table[own, 2] += sums[c, 1]
-                table[own, 3] += sums[c, 2]
+                        own, least = j, distance[a]
+                rivals, rival = 0, own
+                if reach > 0.0:
+                    near[c] = False
+                    for a in range(n_few):
+                        j = few[a]
+                        stray = (
+                            abs(centers[j, 0] - centers[own, 0]) * w0
+                            + abs(centers[j, 1] - centers[own, 1]) * w1
+                            + abs(centers[j, 2] - centers[own, 2]) * w2
+                        )
+                        # Centres on one point: all rows are the first one's, and so is the cell.
+                        if stray > 0.0 and distance[a] - least <= reach * stray:
+                            near[c] = True
+                            if distance[a] - least <= LEAST_REACH * stray:
+                                rivals += 1
+                                rival = j
+                    label[c] = -1 if rivals else own
+                if rivals:
+                    pair[c, 0] = min(own, rival) if rivals == 1 else -1
+                    pair[c, 1] = max(own, rival) if rivals == 1 else -1
+                else:
+                    for f in range(4):
+                        table[own, f] += total[c, f]
 
 
 @kernel

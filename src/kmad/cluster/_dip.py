@@ -4,8 +4,8 @@ import numpy as np
 
 from kmad._jit import kernel
 
-# To numba a literal 0 is of a type of its own, for which it compiles anew all that it is handed to.
-ZERO = np.int64(0)
+# To numba a literal number is of a type of its own, for which it compiles anew all that it is handed to.
+ZERO, FORWARD, BACKWARD = np.int64(0), np.int64(1), np.int64(-1)
 
 
 @kernel
@@ -45,8 +45,8 @@ def dip_of_curve(
     """
     m = len(curve)
     before, after, majorant = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
-    hull(curve, 1, before)
-    hull(curve, -1, after)
+    hull(curve, FORWARD, before)
+    hull(curve, BACKWARD, after)
     low, high, deviation = ZERO, m - 1, 0.0
     while True:
         n = 0
