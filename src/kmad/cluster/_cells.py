@@ -24,7 +24,7 @@ REACH = 1.5
 # And this many times to tell that a row of a cell may lie beyond a border: far above the rounding of a distance.
 LEAST_REACH = 1.0 + 1e-7
 # Cells that are worth a thread: most are not looked at one by one.
-CHUNK_CELLS = 1 << 15
+CHUNK_CELLS = 1 << 14
 
 
 class Cells(NamedTuple):
