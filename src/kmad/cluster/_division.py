@@ -12,7 +12,7 @@ from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._lines import center_each, count_each, count_features, halve_each, scatter_each
 from kmad.cluster._ties import Ties, dither
-from kmad.cluster._valley import deepest_valleys
+from kmad.cluster._valley import Valleys, deepest_valleys
 from kmad.cluster._weights import GOLDEN
 
 # Rows of a cluster that are looked at, evenly over them: their dip is known to a hundredth.
@@ -203,7 +203,7 @@ def divide_clusters(
             center_each(smooth, sample.weights, sample.starts, first, last, place)
         scatter_each(place, sample.weights, sample.starts, first, last, scatter)
 
-    def try_lines(first: int, last: int) -> Modes:
+    def try_lines(first: int, last: int) -> Valleys:
         part = slice(first, last)
         halve_each(place, sample.weights, sample.starts, LINE_ROWS, first, last, cuts, gains)
         count_each(place, sample.weights, sample.starts, LINE_ROWS, many, n_many, first, last, wide)
@@ -212,7 +212,7 @@ def divide_clusters(
         lines[part, 1] = many[np.arange(first, last), tried[part].argmax(axis=1)]
         count_each(place, sample.weights, sample.starts, SAMPLE_ROWS, lines, two, first, last, counts)
         find_dips(counts, two, _dip_critical_of_line(each), 0, first, last, dips)
-        return _modes(dips[part].ravel(), counts[part].reshape(-1, N_BINS), each)
+        return _valleys(counts[part].reshape(-1, N_BINS), each)
 
     at_once = -(-n_clusters // MAX_CHUNKS)
     parts = [(first, min(first + at_once, n_clusters)) for first in range(0, n_clusters, at_once)]
@@ -221,7 +221,8 @@ def divide_clusters(
     many, n_many = _directions(scatter)
     lines, two, gains = np.zeros((n_clusters, 2, 3)), np.where(n_many > 0, 2, 0), np.empty(n_clusters)
     wide, tried = np.empty((*many.shape[:2], WIDE_BINS)), np.zeros(many.shape[:2])
-    of_lines = Modes(*map(np.concatenate, zip(*threads.map(try_lines, parts), strict=True)))
+    valleys = Valleys(*map(np.concatenate, zip(*threads.map(try_lines, parts), strict=True)))
+    of_lines = _modes(dips.ravel(), valleys, each)
     of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
     found: dict[int, Finding] = {}
     for j in full:
@@ -272,7 +273,7 @@ def _along_features(
         for i, j in enumerate(clusters[first:last]):
             count_features(rows, sample.weights, sample.starts[j], sample.starts[j + 1], counts[i])
         find_dips(counts, np.full(len(counts), d), _dip_critical_of_line(each), 0, 0, len(counts), dips)
-        return _modes(dips.ravel(), counts.reshape(-1, N_BINS), each)
+        return _modes(dips.ravel(), _valleys(counts.reshape(-1, N_BINS), each), each)
 
     parts = [(first, min(first + at_once, len(clusters))) for first in range(0, len(clusters), at_once)]
     of_cluster = {}
@@ -286,10 +287,13 @@ def _dip_critical_of_line(significance: float) -> float:
     return dip_critical((1 - VALLEY_SHARE) * significance)
 
 
-def _modes(dips: Floats, counts: Floats, significance: float) -> Modes:
-    """Ask each line twice, by its dip (m,) and by its counts (m, bins)."""
+def _valleys(counts: Floats, significance: float) -> Valleys:
+    return deepest_valleys(counts, VALLEY_SHARE * significance)
+
+
+def _modes(dips: Floats, valleys: Valleys, significance: float) -> Modes:
+    """What the dips (m,) and the valleys of lines say, each held against its share of the significance."""
     critical = np.full(len(dips), _dip_critical_of_line(significance))
-    valleys = deepest_valleys(counts, VALLEY_SHARE * significance)
     # Both tests have tails that fall with the square.
     by_dip = DIP_SLOPE * (dips**2 - critical**2)
     by_valley = (valleys.prominence**2 - valleys.threshold**2) / 4
