@@ -5,7 +5,7 @@ import numpy as np
 from tests.asserts import rows
 
 import kmad
-from kmad import KMad, apriori, association_rules, customer_summary, datasets, lifecycle_value, warmup
+from kmad import KMad, _warmup, apriori, association_rules, customer_summary, datasets, lifecycle_value, warmup
 
 
 def signatures():
@@ -19,7 +19,8 @@ def signatures():
     return found
 
 
-def test_warmup_leaves_nothing_to_compile():
+def test_warmup_leaves_nothing_to_compile(monkeypatch):
+    monkeypatch.setattr(_warmup, "MANY_ROWS", rows(_warmup.MANY_ROWS, 500))
     warmup()
     before = signatures()
     rng = np.random.default_rng(0)
@@ -29,8 +30,9 @@ def test_warmup_leaves_nothing_to_compile():
             assert KMad().fit(X, sample_weight=rng.uniform(1, 2, size=len(X))).n_clusters_ == 3
             assert KMad(5).fit(X).n_clusters_ == 5
             KMad().fit(np.round(X))
-            many = np.resize(X, (rows(70_000, 500), n_features))
-            KMad(5).fit(many[: rows(20_000, 500)]).predict(many)
+            place = 30 * (np.arange(rows(70_000, 500)) % 20)
+            many = rng.normal(place[:, None], size=(len(place), n_features)).astype(dtype)
+            KMad(20).fit(many[: rows(20_000, 500)]).predict(many)
     log = datasets.make_lifecycles(100)
     for order in (slice(None), rng.permutation(len(log.customer))):
         purchases = {name: getattr(log, name)[order] for name in ("customer", "date", "amount")}

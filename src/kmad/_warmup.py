@@ -6,8 +6,8 @@ from kmad.cluster import KMad
 from kmad.rules import apriori, association_rules
 from kmad.value import BGBB, BGNBD, GammaGamma, ParetoNBD, customer_summary
 
-# Rows that call for kernels of their own, and one number of features for each kind of these.
-MANY_ROWS, FEW_AND_MANY = 1 << 16, (2, 4)
+# Rows and clusters that call for kernels of their own, and one number of features for each kind of these.
+MANY_ROWS, MANY_CLUSTERS, FEW_AND_MANY = 1 << 16, 16, (2, 4)
 
 
 def warmup() -> None:
@@ -22,14 +22,13 @@ def warmup() -> None:
         for n_features in (1, 2, 3, 4):
             X = rng.normal(np.repeat([0, 20], 100)[:, None], size=(200, n_features)).astype(dtype)
             # Two clusters for the kernels of a fit, three for those that divide a cluster.
-            model = KMad().fit(X)
-            model.predict(X)
+            KMad().fit(X).predict(X)
             KMad(3).fit(X, sample_weight=np.ones(len(X)))
             if n_features in FEW_AND_MANY:
                 # Many rows have kernels of their own: for a sample of them, and for a table or a chart of the centres.
-                many = np.resize(X, (MANY_ROWS, n_features))
-                KMad(5).fit(many[: MANY_ROWS // 4 + 1])
-                model.predict(many)
+                place = 20 * (np.arange(MANY_ROWS) % MANY_CLUSTERS)
+                many = rng.normal(place[:, None], size=(MANY_ROWS, n_features)).astype(dtype)
+                KMad(MANY_CLUSTERS).fit(many[: MANY_ROWS // 4 + 1]).predict(many)
     customers = np.array([[0, 0, 4], [1, 2, 4], [2, 3, 4], [3, 3, 6]])
     # Means are tabulated where there are many customers.
     many = np.repeat(customers, 64, axis=0)

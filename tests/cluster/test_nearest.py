@@ -25,7 +25,7 @@ def nearest(X, centers, n_jobs=1):
 
 
 def by_table(**changes):
-    return patch.multiple(_nearest, **{"TABLE_ROWS": 1, "MOST_OPEN": 1.0, **changes})
+    return patch.multiple(_nearest, **{"TABLE_ROWS": 1, "TABLE_CENTERS": 1, "MOST_OPEN": 1.0, **changes})
 
 
 @given(data=st.data(), d=st.integers(1, 3), k=st.integers(1, 6), typed=st.sampled_from([np.float32, np.float64]))

@@ -168,8 +168,10 @@ def count_each(
             for block in range(0, n, LANES):
                 here = along[block : block + LANES]
                 for r in range(LANES):
-                    least[r] = here[r] if here[r] < least[r] else least[r]
-                    greatest[r] = here[r] if here[r] > greatest[r] else greatest[r]
+                    v, low, high = here[r], least[r], greatest[r]
+                    # Adding nothing makes it a plain store, as in `measure_lanes`.
+                    least[r] = (v if v < low else low) + 0.0
+                    greatest[r] = (v if v > high else high) + 0.0
             low, high = np.inf, -np.inf
             for r in range(LANES):
                 low = min(low, least[r])

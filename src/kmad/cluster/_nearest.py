@@ -18,8 +18,8 @@ FEW_FEATURES = 3
 BLOCK = 128
 # Cells of a table, by number of features: it stays in the processor's first or second cache.
 TABLE_CELLS = {1: 1 << 12, 2: 1 << 13, 3: 1 << 14}
-# Rows that are worth a table, and rows that show where they lie, about.
-TABLE_ROWS, SEEN_ROWS = 1 << 16, 1 << 10
+# Rows and centres that are worth a table, and rows that show where they lie, about.
+TABLE_ROWS, TABLE_CENTERS, SEEN_ROWS = 1 << 16, 16, 1 << 10
 # The part that a table may leave open of about so many of them: open rows are compared one by one, which takes longer.
 MOST_OPEN, ASKED_ROWS = 1 / 8, 1 << 8
 
@@ -31,7 +31,7 @@ def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
     """
     if X.shape[1] > FEW_FEATURES:
         return assign_in_many(X, centers, labels, threads)
-    table = draw_table(X, centers) if len(X) >= TABLE_ROWS else None
+    table = draw_table(X, centers) if len(X) >= TABLE_ROWS and len(centers) >= TABLE_CENTERS else None
 
     def chunk(start: int, stop: int) -> bool:
         if table is None:
@@ -150,19 +150,20 @@ def assign_few(
             c1 = centers[j, 1] if d > 1 else 0.0
             c2 = centers[j, 2] if d > 2 else 0.0
             index = float(j)
-            # The index is a float so that it moves in the lanes of the distances.
+            # The index is a float so that it moves in the lanes of the distances. Adding nothing makes it a plain store, as
+            # in `measure_lanes`.
             if d == 3:
                 for r in range(BLOCK):
                     s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2 + (x2[r] - c2) ** 2
-                    closer = s < best[r]
-                    best[r] = s if closer else best[r]
-                    nearest[r] = index if closer else nearest[r]
+                    least, own = best[r], nearest[r]
+                    best[r] = (s if s < least else least) + 0.0
+                    nearest[r] = (index if s < least else own) + 0.0
             else:
                 for r in range(BLOCK):
                     s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2
-                    closer = s < best[r]
-                    best[r] = s if closer else best[r]
-                    nearest[r] = index if closer else nearest[r]
+                    least, own = best[r], nearest[r]
+                    best[r] = (s if s < least else least) + 0.0
+                    nearest[r] = (index if s < least else own) + 0.0
         for r in range(rows):
             labels[first + r] = np.int32(nearest[r])
         for r in range(BLOCK):
