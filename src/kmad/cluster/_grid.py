@@ -193,7 +193,7 @@ def measure_lanes(
         values = flat[i : min(i + LANES, stop)]
         for r in range(len(values)):
             v, least, greatest = values[r], low[r], high[r]
-            # Adding nothing makes it a plain store: a masked one, of what is less, takes some processors five times as long.
+            # Adding nothing makes it a plain store: a masked one takes some processors five times as long.
             low[r] = (v if v < least else least) + 0.0
             high[r] = (v if v > greatest else greatest) + 0.0
             squares[r] += (v - origin[r]) ** 2

@@ -169,7 +169,7 @@ def count_each(
                 here = along[block : block + LANES]
                 for r in range(LANES):
                     v, low, high = here[r], least[r], greatest[r]
-                    # Adding nothing makes it a plain store, as in `measure_lanes`.
+                    # 0.0 is added as in `measure_lanes`.
                     least[r] = (v if v < low else low) + 0.0
                     greatest[r] = (v if v > high else high) + 0.0
             low, high = np.inf, -np.inf

@@ -150,8 +150,7 @@ def assign_few(
             c1 = centers[j, 1] if d > 1 else 0.0
             c2 = centers[j, 2] if d > 2 else 0.0
             index = float(j)
-            # The index is a float so that it moves in the lanes of the distances. Adding nothing makes it a plain store, as
-            # in `measure_lanes`.
+            # The index is a float so that it moves in the lanes of the distances; 0.0 is added as in `measure_lanes`.
             if d == 3:
                 for r in range(BLOCK):
                     s = (x0[r] - c0) ** 2 + (x1[r] - c1) ** 2 + (x2[r] - c2) ** 2
