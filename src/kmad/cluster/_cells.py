@@ -4,6 +4,7 @@ A cell that lies wholly nearer to one centre moves with its stored mass and sums
 one by one. Coordinates are padded to three, so every kernel is compiled once.
 """
 
+from enum import Enum, auto
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -53,6 +54,14 @@ class Border(NamedTuple):
     number: NDArray[np.int32]  # (m,) which row of all each is
     label: NDArray[np.int32]  # (m,) the nearest centre
     parts: list[tuple[int, int]]  # ranges of cells that are worth a thread
+
+
+class Look(Enum):
+    """What is assigned to the nearest centre."""
+
+    MIDDLES = auto()  # every cell, as if all of it lay in its middle
+    BORDERS = auto()  # the rows of cells that several centres shared when all rows were last looked at
+    ROWS = auto()  # every row
 
 
 def padded(points: NDArray[Any]) -> Floats:
@@ -134,7 +143,7 @@ def settle_on_cells(
     seed = np.arange(len(centers))
     label, pair = np.empty(len(cells.flat), np.int32), np.empty((len(cells.flat), 2), np.int32)
     near = np.empty(len(cells.flat), np.bool_)
-    border, far = _no_border(len(cells.flat)), REACH
+    border, far, owned = _no_border(len(cells.flat)), REACH, np.empty((0, 4))
     n_chunks = max(1, min(MAX_CHUNKS, len(cells.flat) // CHUNK_CELLS))
     districts = even_ranges(cells.block_start[cells.district_start], n_chunks)
 
@@ -146,37 +155,38 @@ def settle_on_cells(
 
         return added(threads.map(chunk, districts))
 
-    def add_up(place: Floats, *, whole: bool) -> Floats:
+    def add_up(place: Floats, look: Look) -> Floats:
         """Mass and sums (k, 4) of the cells, or of the rows, that are nearest to each centre."""
-        nonlocal border, far
-        if whole:
+        nonlocal border, far, owned
+        if look is Look.MIDDLES:
             return assign(place, 0.0)
-        table = assign(place, LEAST_REACH)
-        if np.any((label < 0) & ~border.fetched):
-            table = assign(place, far)
-            border, far = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads), 2 * far
+        if look is Look.ROWS:
+            owned = assign(place, LEAST_REACH)
+            if np.any((label < 0) & ~border.fetched):
+                owned = assign(place, far)
+                border, far = _fetch(X, weights, cell, cells, near, grid.frame.n_cells, threads), 2 * far
         centers = place + origin
 
         def chunk(first: int, last: int) -> Floats:
-            part = np.zeros_like(table)
+            part = np.zeros_like(owned)
             assign_border(*border[1:4], label, pair, centers, origin, first, last, border.label, part)
             return part
 
-        return added([table, *threads.map(chunk, border.parts)])
+        return added([owned.copy(), *threads.map(chunk, border.parts)])
 
     place = padded(centers) - origin
-    whole, converged, n_iter = True, False, 0
+    look, converged, n_iter = Look.MIDDLES, False, 0
     while n_iter < max_iter:
         n_iter += 1
-        table = add_up(place, whole=whole)
+        table = add_up(place, look)
         mass = table[:, 0]
-        if whole and not mass.all():
+        if look is Look.MIDDLES and not mass.all():
             # No middle of a cell is nearest to some centre, but a row may be.
-            whole = False
+            look = Look.ROWS
             continue
         means = np.where(mass[:, None] > 0, table[:, 1:] / np.where(mass > 0, mass, 1.0)[:, None], place)
         still = np.array_equal(means, place) or (tol > 0 and ((means - place) ** 2).sum() <= tol)
-        if not whole and still:
+        if look is Look.ROWS and still:
             order = by_falling_mass(place, mass)
             converged = np.array_equal(order, np.arange(len(place)))
             if converged:
@@ -185,12 +195,15 @@ def settle_on_cells(
             place, seed = place[order], seed[order]
         else:
             place = means
-        # Whole cells get near in many cheap steps; the borders between them are made exact from there.
-        whole = whole and not still and n_iter < max_iter // 2
+            # Many cheap steps get near, and what they left out is looked at then.
+            if still or (look is Look.MIDDLES and n_iter >= max_iter // 2):
+                look = Look.ROWS
+            elif look is Look.ROWS:
+                look = Look.BORDERS
     if not converged:
         order = by_falling_mass(place, mass)
         place, seed = place[order], seed[order]
-        mass = add_up(place, whole=False)[:, 0]
+        mass = add_up(place, Look.ROWS)[:, 0]
     final = np.ascontiguousarray((place + origin)[:, :q])
     of_cell = np.empty(grid.frame.n_cells, np.int32)
     of_cell[cells.flat] = label

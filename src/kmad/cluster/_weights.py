@@ -91,16 +91,21 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: in
         chosen = np.concatenate(threads.map(choose, row_chunks(n)))
         # To take rows is several times as fast as to index with them.
         X, weights = X.take(chosen, axis=0), weights[chosen] if len(weights) else weights
-    mass = weights if len(weights) else np.ones(len(X))
-    column = X[:, feature]
-    value = np.sort(column)
-    repeated = value[1:][np.diff(value) == 0]
-    if not len(repeated):
-        return mass
-    # Rows whose value of the feature no other has need not be compared.
-    alike = np.isin(column, repeated)
-    _, at = np.unique(X[alike], axis=0, return_inverse=True)
-    return np.concatenate([mass[~alike], np.bincount(at.ravel(), mass[alike])])
+    key = keys_of(X)
+    if not len(weights):
+        return np.unique(key, return_counts=True)[1].astype(np.float64)
+    _, at = np.unique(key, return_inverse=True)
+    return np.asarray(np.bincount(at, weights), np.float64)
+
+
+def keys_of(X: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
+    """A number for each row, the same for equal rows; that it is for others has a chance of 2 to the power of -64."""
+    bits = (X + X.dtype.type(0)).view(f"u{X.itemsize}")  # -0.0 becomes 0.0, which is equal to it
+    key = np.zeros(len(X), np.uint64)
+    for f in range(X.shape[1]):
+        key = (key ^ bits[:, f]) * GOLDEN
+        key ^= key >> np.uint64(32)
+    return key
 
 
 @kernel
