@@ -1,3 +1,4 @@
+import _thread
 import gc
 import subprocess
 import sys
@@ -5,7 +6,9 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -13,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joblib import effective_n_jobs, parallel_config
 
-from kmad import KMad
-from kmad._threads import CHUNK_ROWS, MAX_CHUNKS, Threads, even_ranges, row_chunks
+from kmad import KMad, _threads
+from kmad._threads import CHUNK_ROWS, MAX_CHUNKS, Threads, even_ranges, row_chunks, serve
 
 
 @given(n_rows=st.integers(1, 20 * CHUNK_ROWS))
@@ -65,18 +68,50 @@ def test_map_runs_chunks_at_the_same_time():
 
 
 def test_map_keeps_its_helpers_until_the_end():
-    before = threading.active_count()
+    before = _thread._count()
     with Threads(2) as threads:
         for _ in range(3):
             threads.map(lambda start, stop: start + stop, [(0, 1), (1, 2), (2, 3)])
-            assert threading.active_count() <= before + 2
-    assert threading.active_count() == before
+            assert _thread._count() <= before + 1
+    end = time.monotonic() + 30
+    while _thread._count() > before:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_map_waits_for_no_helper_that_has_begun_nothing(monkeypatch):
+    monkeypatch.setattr(_threads, "start_new_thread", lambda *_: None)
+    with Threads(3) as threads:
+        assert threads.map(lambda start, stop: start + stop, [(0, 1), (1, 2)]) == [1, 3]
+
+
+def test_serve_does_one_job_after_the_other():
+    seen, jobs, done = [], SimpleQueue(), SimpleQueue()
+    for job in ([1, 2], [3]):
+        jobs.put((iter([partial(seen.append, n) for n in job]), done))
+    jobs.put(None)
+    serve(jobs)
+    assert seen == [1, 2, 3]
+    assert [done.get() for _ in seen] == [None] * 3
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_map_raises_what_a_task_raises(n_jobs):
     with pytest.raises(ZeroDivisionError), Threads(n_jobs) as threads:
         threads.map(lambda start, _: 1 // start, [(1, 2), (0, 1), (2, 3)])
+
+
+def test_what_nobody_has_begun_is_left_once_a_task_raises(monkeypatch):
+    monkeypatch.setattr(_threads, "start_new_thread", lambda *_: None)
+    begun = []
+
+    def task(start, _):
+        begun.append(start)
+        return 1 // start
+
+    with Threads(2) as threads, pytest.raises(ZeroDivisionError):
+        threads.map(task, [(1, 2), (0, 1), (2, 3), (3, 4)])
+    assert begun == [1, 0]
 
 
 def test_map_raises_what_a_helper_raises():

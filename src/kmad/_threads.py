@@ -1,10 +1,10 @@
 """Run a GIL-free kernel over fixed chunks of rows on several threads, results in order."""
 
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from _thread import start_new_thread
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, cached_property, partial
 from itertools import pairwise
 from queue import SimpleQueue
-from threading import Thread
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
@@ -13,8 +13,10 @@ from joblib import cpu_count, effective_n_jobs
 from numpy.typing import NDArray
 
 T = TypeVar("T")
-# Something to do, and where to tell that it is done and what it raised.
-Job: TypeAlias = "tuple[Callable[[], None], SimpleQueue[BaseException | None]]"
+# Where to tell that a piece of work is done, and what it raised.
+Done: TypeAlias = "SimpleQueue[BaseException | None]"
+# Pieces of work that whoever is free begins.
+Job: TypeAlias = "tuple[Iterator[Callable[[], None]], Done]"
 
 # To hand out work costs 0.05 to 0.4 ms: below this many rows of two features a chunk is not worth its thread.
 CHUNK_ROWS = 1 << 16
@@ -47,12 +49,14 @@ def count_processors() -> int:
 class Threads:
     """The calling thread and its helpers, which are started on first need and ended by `with`.
 
-    A pool of `concurrent.futures` takes twice as long to hand out work, and fits hand out a dozen times.
+    A pool of `concurrent.futures` takes twice as long to hand out work, and fits hand out a dozen times. Nothing waits
+    for a helper that has begun nothing: on an idle processor it may take longer to wake up than the work does, and for
+    the same reason they are bare threads, whose start and end are not waited for.
     """
 
     def __init__(self, n_jobs: int | None) -> None:
         self._n_jobs = n_jobs
-        self._helpers: list[Thread] = []
+        self._n_helpers = 0
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -61,10 +65,9 @@ class Threads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _ in self._helpers:
+        while self._n_helpers:
             self._jobs.put(None)
-        while self._helpers:
-            self._helpers.pop().join()
+            self._n_helpers -= 1
 
     @cached_property
     def _n_threads(self) -> int:
@@ -84,24 +87,20 @@ class Threads:
         n_threads = min(self._n_threads, len(chunks)) if len(chunks) > 1 else 1
         if n_threads == 1:
             return [task(start, stop) for start, stop in chunks]
-        while len(self._helpers) < n_threads - 1:
-            # One that waits for work does not keep the process from its end.
-            self._helpers.append(Thread(target=serve, args=(self._jobs,), daemon=True))
-            self._helpers[-1].start()
+        while self._n_helpers < n_threads - 1:
+            start_new_thread(serve, (self._jobs,))
+            self._n_helpers += 1
         results: dict[int, T] = {}
-        waiting = iter(range(len(chunks)))
 
-        def work() -> None:
-            for c in waiting:
-                results[c] = task(*chunks[c])
+        def do(c: int) -> None:
+            results[c] = task(*chunks[c])
 
-        done: SimpleQueue[BaseException | None] = SimpleQueue()
+        # An iterator that came to its end holds nothing: a helper that wakes up late keeps no work alive.
+        pieces, done = iter([partial(do, c) for c in range(len(chunks))]), SimpleQueue[BaseException | None]()
         for _ in range(n_threads - 1):
-            self._jobs.put((work, done))
-        try:
-            work()
-        finally:
-            errors = [done.get() for _ in range(n_threads - 1)]
+            self._jobs.put((pieces, done))
+        work(pieces, done)
+        errors = [done.get() for _ in chunks]
         for error in errors:
             if error is not None:
                 raise error
@@ -111,13 +110,19 @@ class Threads:
 def serve(jobs: "SimpleQueue[Job | None]") -> None:
     """Do one job after the other, until there is None."""
     while (job := jobs.get()) is not None:
-        work, done = job
-        error = None
+        work(*job)
+        # The last job is not held while waiting for the next.
+        del job
+
+
+def work(pieces: Iterator[Callable[[], None]], done: Done) -> None:
+    """Begin pieces until there are none left; after one that raises none is begun."""
+    for piece in pieces:
         try:
-            work()
-        except BaseException as raised:  # noqa: BLE001 - it is raised again by the thread that waits
-            error = raised
-        # The last job is not held while waiting for the next, nor what it worked on.
-        del job, work
-        done.put(error)
-        del done, error
+            piece()
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits
+            for _ in pieces:
+                done.put(None)
+            done.put(error)
+        else:
+            done.put(None)
