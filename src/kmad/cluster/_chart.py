@@ -17,6 +17,8 @@ SIDE = 16
 SOME_ROWS = SIDE**N_AXES * 4
 # Distances are rounded by less than this part of themselves, and of the greatest between the centres.
 ROUNDING = 1e-6
+# Rows that are looked at side by side; a part of the trial.
+BLOCK = 128
 # After so many rows, of which fewer than half were plain, the others are not asked.
 TRIAL = 1 << 11
 
@@ -84,32 +86,40 @@ def assign_plain(
     led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
     top = owner.shape[0] - 0.5
     plain = 0
-    for i in range(start, stop):
-        if i == start + TRIAL and 2 * plain < TRIAL:
+    nearest, squared = np.empty(BLOCK, np.int32), np.empty(BLOCK)
+    for first in range(start, stop, BLOCK):
+        if first == start + TRIAL and 2 * plain < TRIAL:
             break
-        u0, u1, u2 = -first_cell[0], -first_cell[1], -first_cell[2]
-        for f in range(d):
-            x = X[i, f]
-            u0 += x * axes[0, f]
-            u1 += x * axes[1, f]
-            u2 += x * axes[2, f]
-        # Rows beyond the chart belong to its edge, and what is no number somewhere.
-        u0 = u0 if u0 > 0.0 else 0.0
-        u1 = u1 if u1 > 0.0 else 0.0
-        u2 = u2 if u2 > 0.0 else 0.0
-        own = owner[int(u0 if u0 < top else top), int(u1 if u1 < top else top), int(u2 if u2 < top else top)]
-        squared = 0.0
-        for f in range(d):
-            squared += (X[i, f] - centers[own, f]) ** 2
-        if not squared < reach[own] ** 2:
-            continue
-        labels[i] = own
-        plain += 1
-        if led:
-            lead[i] = np.float32(2 * (reach[own] - np.sqrt(squared)))
-        if added:
-            w = weights[i] if weighted else 1.0
-            moved[own, 0] += 1.0
-            moved[own, 1] += w
+        # Step by step for some rows: what one row waits for, others do meanwhile.
+        rows = min(BLOCK, stop - first)
+        for r in range(rows):
+            u0, u1, u2 = -first_cell[0], -first_cell[1], -first_cell[2]
             for f in range(d):
-                moved[own, 2 + f] += w * (X[i, f] - origin[f])
+                x = X[first + r, f]
+                u0 += x * axes[0, f]
+                u1 += x * axes[1, f]
+                u2 += x * axes[2, f]
+            # Rows beyond the chart belong to its edge, and what is no number somewhere.
+            u0 = u0 if u0 > 0.0 else 0.0
+            u1 = u1 if u1 > 0.0 else 0.0
+            u2 = u2 if u2 > 0.0 else 0.0
+            nearest[r] = owner[int(u0 if u0 < top else top), int(u1 if u1 < top else top), int(u2 if u2 < top else top)]
+        for r in range(rows):
+            own, distance = nearest[r], 0.0
+            for f in range(d):
+                distance += (X[first + r, f] - centers[own, f]) ** 2
+            squared[r] = distance
+        for r in range(rows):
+            i, own = first + r, nearest[r]
+            if not squared[r] < reach[own] ** 2:
+                continue
+            labels[i] = own
+            plain += 1
+            if led:
+                lead[i] = np.float32(2 * (reach[own] - np.sqrt(squared[r])))
+            if added:
+                w = weights[i] if weighted else 1.0
+                moved[own, 0] += 1.0
+                moved[own, 1] += w
+                for f in range(d):
+                    moved[own, 2 + f] += w * (X[i, f] - origin[f])
