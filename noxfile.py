@@ -28,6 +28,10 @@ def tool(name: str) -> str:
     return next(line for line in requirements if Requirement(line).name == name)
 
 
+# On all processors; what times benchmarks would warn that it cannot.
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "worksteal", "--benchmark-disable")
+
+
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run pytest in the session's environment, its caches in a place of its own."""
     environment.setdefault("NUMBA_CACHE_DIR", str(Path(session.create_tmp()) / "numba"))
@@ -52,21 +56,21 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests."""
     session.install("-e", ".[test]")
-    run_tests(session)
+    run_tests(session, *SIDE_BY_SIDE)
 
 
 @nox.session
 def nojit(session: nox.Session) -> None:
     """Run the tests as plain Python: every branch of the package must be taken."""
     session.install("-e", ".[test]")
-    run_tests(session, "--cov", NUMBA_DISABLE_JIT="1")
+    run_tests(session, "--cov", *SIDE_BY_SIDE, NUMBA_DISABLE_JIT="1")
 
 
 @nox.session
 def bounds(session: nox.Session) -> None:
     """Run the tests with every array index of the kernels checked."""
     session.install("-e", ".[test]")
-    run_tests(session, NUMBA_BOUNDSCHECK="1")
+    run_tests(session, *SIDE_BY_SIDE, NUMBA_BOUNDSCHECK="1")
 
 
 @nox.session(python=re.search(r"\d+\.\d+", PROJECT["requires-python"])[0])
@@ -78,7 +82,7 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", "pyproject.toml", "--python", session.python, *resolve)
     session.install("-e", ".[test]", "-c", pins)
     session.run("uv", "pip", "freeze", "--exclude-editable")
-    run_tests(session)
+    run_tests(session, *SIDE_BY_SIDE)
 
 
 @nox.session
