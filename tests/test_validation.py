@@ -99,7 +99,7 @@ def test_weights_that_cannot_be_are_a_value_error(weights, message):
     assert raised(ValueError, check_weights, weights, 3) == message
 
 
-@pytest.mark.parametrize("weights", ["abc", ["a", "b", "c"], [[1], [1, 2], 3], object()], ids=str)
+@pytest.mark.parametrize("weights", ["abc", ["a", "b", "c"], [[1], [1, 2], 3], object], ids=str)
 def test_weights_of_another_type_are_an_error(weights):
     message = raised(TypeError, check_weights, weights, 3)
     assert message == f"size must be an array of numbers; got {type(weights).__name__}."
