@@ -24,6 +24,8 @@ SIDES = {0: (1, 1), 1: (8, 64), 2: (8, 32), 3: (4, 12)}
 REACH = 1.5
 # And this many times to tell that a row of a cell may lie beyond a border: far above the rounding of a distance.
 LEAST_REACH = 1.0 + 1e-7
+# Of centres that lie far nearer to each other than to a cell, all that differs may be rounding: of a squared distance.
+ROUNDING = 16 * np.finfo(np.float64).eps
 # Cells that are worth a thread: most are not looked at one by one.
 CHUNK_CELLS = 1 << 14
 
@@ -336,7 +338,7 @@ def may_be_nearest(
             + abs(centers[j, 2] - centers[nearest, 2]) * w2
         )
         kept[n_kept] = j
-        n_kept += distance[a] - least <= stray
+        n_kept += distance[a] - least <= stray + ROUNDING * least
     return n_kept
 
 
@@ -395,7 +397,7 @@ def assign_cells(
                     distance[a] = (m0 - centers[j, 0]) ** 2 + (m1 - centers[j, 1]) ** 2 + (m2 - centers[j, 2]) ** 2
                     if distance[a] < least:
                         own, least = j, distance[a]
-                rivals, rival = 0, own
+                rivals, rival, doubt = 0, own, ROUNDING * least
                 if reach > 0.0:
                     near[c] = False
                     for a in range(n_few):
@@ -406,9 +408,9 @@ def assign_cells(
                             + abs(centers[j, 2] - centers[own, 2]) * w2
                         )
                         # Centres on one point: all rows are the first one's, and so is the cell.
-                        if stray > 0.0 and distance[a] - least <= reach * stray:
+                        if stray > 0.0 and distance[a] - least <= reach * stray + doubt:
                             near[c] = True
-                            if distance[a] - least <= LEAST_REACH * stray:
+                            if distance[a] - least <= LEAST_REACH * stray + doubt:
                                 rivals += 1
                                 rival = j
                     label[c] = -1 if rivals else own
