@@ -75,6 +75,15 @@ def test_plan_cells_are_no_finer_than_their_index_is_exact():
     assert np.array_equal(frame.first, np.floor(X[0] / frame.width).astype(np.int64))
 
 
+@pytest.mark.parametrize("finest", [1e-3, 0.3, 1e9])
+def test_plan_makes_no_cells_finer_than_asked(finest):
+    X = np.array([[0.0, 0.0], [1e-17, 1.0]])
+    frame = plan(X[0], X[1], 512, np.array([finest, 0.0]))
+    assert finest <= frame.width[0] < 2 * finest
+    assert frame.shape[0] == 1
+    assert frame.shape[1] > 100
+
+
 @pytest.mark.parametrize("q", [1, 2, 3])
 def test_max_cells_grows_with_the_rows_to_a_limit(q):
     cells = [max_cells(q, n) for n in (1, 10, 100, 1000, 10_000, 1_000_000)]

@@ -335,20 +335,28 @@ def test_number_of_threads_changes_no_bit(d, parameters, monkeypatch):
 
 
 UNDONE = np.array([[0.0, 1.0]] * 4 + [[1e-30, 1.0]] * 10), np.array([0.25] * 3 + [0.5] + [0.25] * 10)
+# Rows that are equal but for some steps of 1e-13, and one that is not.
+STEPS = [(0, 0, 1, 0, 0), (0, 1, 1, 0, 1), (1, 1, 0, 0, 1), (1, 1, 0, 0, 0), (0, 1, 0, 0, 0), (1, 1, 1, 0, 1)]
+THIN = np.array([0.0, 1.0, 1e-3, 1e6, 1.0]) + 1e-13 * np.array([(1e6,) * 5, *STEPS]), np.empty(0)
 
 
 @given(table=weighted_tables(features=st.integers(1, 6)), typed=st.sampled_from([np.float32, np.float64]))
 @example(table=UNDONE, typed=np.float32).via("rounding undoes a division")
+@example(table=THIN, typed=np.float64).via("a principal axis along which there is only rounding, of rounded values")
 def test_any_rows_are_clustered(table, typed):
     X, weights = table[0].astype(typed), table[1]
     sample_weight = weights if len(weights) else None
     assert_valid_clustering(KMad().fit(X, sample_weight=sample_weight), X, sample_weight)
 
 
-@given(table=weighted_tables(features=st.integers(1, 6)), data=st.data())
-def test_any_rows_are_clustered_into_as_many_as_asked(table, data):
+NEARER_THAN_SQUARES = np.array([[8.75e-161], [0.0]]), np.empty(0)
+
+
+@given(table=weighted_tables(features=st.integers(1, 6)), part=st.floats(0, 1))
+@example(table=NEARER_THAN_SQUARES, part=1.0).via("centres that differ by less than the rounding of a cell's distance")
+def test_any_rows_are_clustered_into_as_many_as_asked(table, part):
     X, weights = table
-    k = data.draw(st.integers(1, len(X)))
+    k = max(1, round(part * len(X)))
     sample_weight = weights if len(weights) else None
     with warnings.catch_warnings(record=True, action="always") as caught:
         model = KMad(k).fit(X, sample_weight=sample_weight)

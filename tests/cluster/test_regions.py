@@ -9,7 +9,7 @@ from kmad import _threads
 from kmad._threads import Threads
 from kmad.cluster._grid import measure
 from kmad.cluster._landscape import prominence_threshold
-from kmad.cluster._regions import Lens, Regions, find_regions, joined
+from kmad.cluster._regions import FLOOR_CELLS, Lens, Regions, find_regions, joined
 from kmad.cluster._ties import find_ties
 
 NO_WEIGHTS = np.empty(0)
@@ -162,6 +162,15 @@ def test_regions_are_no_finer_than_the_floor():
     X = blobs(rng, [100] * 4, [(0.0,), (10.0,), (100.0,), (110.0,)], [1.0] * 4)
     assert len(regions_of(X).size) == 4
     assert len(regions_of(X, floor=10.0).size) == 2
+
+
+def test_axis_far_thinner_than_the_floor_costs_nothing():
+    along = np.concatenate([np.linspace(0, 1, 500), np.linspace(9, 10, 500)])
+    X = np.stack([along, along * 1e-19], axis=1)
+    grid, _, regions = looked(X, floor=0.1)
+    assert len(regions.size) == 2
+    # Of cells as thin as the axis it would be 1e18 wide.
+    assert (0.1 / grid.frame.width <= FLOOR_CELLS).all()
 
 
 def test_regions_need_more_prominence_at_less_significance():

@@ -74,9 +74,9 @@ class _Side(NamedTuple):
     width: float
 
     @classmethod
-    def over(cls, low: float, high: float) -> "_Side":
+    def over(cls, low: float, high: float, finest: float) -> "_Side":
         # Below this the index of a cell, counted from zero, is no longer exact; less than the least has no inverse.
-        finest = max(max(abs(low), abs(high)) * 2.0**-48, LEAST_EXTENT)
+        finest = max(finest, max(abs(low), abs(high)) * 2.0**-48, LEAST_EXTENT)
         mantissa, exponent = math.frexp(max(high - low, finest))
         return cls(low, high, finest, math.ldexp(1.0, exponent - (mantissa == 0.5)))
 
@@ -97,10 +97,14 @@ class _Side(NamedTuple):
         return self._replace(width=self.width / 2)
 
 
-def plan(low: Floats, high: Floats, max_cells: int) -> Frame:
-    """The finest frame of at most `max_cells` cells over a box; an axis without extent gets one cell."""
+def plan(low: Floats, high: Floats, max_cells: int, finest: Floats | None = None) -> Frame:
+    """The finest frame of at most `max_cells` cells over a box; an axis without extent gets one cell.
+
+    They are no narrower than `finest` (q,), or than numbers allow.
+    """
     # Single numbers: arrays of two or three cost most of a small fit.
-    sides = [_Side.over(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
+    least = [0.0] * len(low) if finest is None else finest.tolist()
+    sides = [_Side.over(*ends) for ends in zip(low.tolist(), high.tolist(), least, strict=True)]
     while True:
         coarsest = max(sides, key=lambda side: side.coarseness)
         finer = coarsest.halved()

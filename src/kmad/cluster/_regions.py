@@ -27,6 +27,9 @@ from kmad.cluster._ties import Ties, find_ties, spread
 
 # A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
 RESOLVED = 0.5
+# And cells are no narrower than this part of a bandwidth that must not be finer: they would show nothing, and an axis
+# along which hardly anything differs would have a bandwidth of millions of them.
+FLOOR_CELLS = 4
 # Grids of fewer than this part of the finest grid's cells are looked at in one go.
 SMALL = 1 / 2
 # Around such a region, the cells of this share of its densest cell and a few more on every side are looked at.
@@ -128,13 +131,14 @@ def find_regions(X: Rows, weights: Floats, extent: Extent, cell: NDArray[np.int3
 
 
 def _frame(extent: Extent, weights: Floats, n_rows: int, lens: Lens) -> Frame:
-    """The finest frame over the rows, and over the intervals that tied values stand for."""
+    """The finest frame over the rows, and over the intervals that tied values stand for, that a bandwidth can use."""
     low, high = extent.low.copy(), extent.high.copy()
     for f, ties in enumerate(lens.ties):
         if ties is not None:
             low[f] -= ties.below[0]
             high[f] += ties.above[-1]
-    return plan(low, high, max_cells(len(low), int(weights.sum()) if len(weights) else n_rows))
+    n_cells = max_cells(len(low), int(weights.sum()) if len(weights) else n_rows)
+    return plan(low, high, n_cells, lens.floor / FLOOR_CELLS)
 
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
