@@ -370,6 +370,23 @@ def test_any_rows_are_clustered_into_as_many_as_asked(table, part):
         assert model.n_clusters_ == min(k, len(distinct))
 
 
+@pytest.mark.parametrize("kind", ["distinct", "drawn", "rounded"])
+@pytest.mark.parametrize("first", [True, False])
+def test_constant_column_makes_no_rows_the_same(kind, first):
+    rng = np.random.default_rng(0)
+    n = rows(200_000, 500)
+    X = rng.normal(10 * rng.integers(0, 3, (n, 1)), size=(n, 2))
+    X = {
+        "distinct": X,
+        "drawn": X[rng.integers(n, size=n)],
+        "rounded": np.round(X, 1),
+    }[kind]
+    constant = np.full((n, 1), 0.1)
+    alone, beside = KMad().fit(X), KMad().fit(np.hstack([constant, X] if first else [X, constant]))
+    assert alone.n_clusters_ == 3
+    assert np.array_equal(alone.labels_, beside.labels_)
+
+
 def test_rows_that_are_not_finite_are_an_error():
     for value, message in ((np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")):
         X = np.ones((4, 2))

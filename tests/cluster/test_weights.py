@@ -44,14 +44,14 @@ def test_shares_are_worth_what_knows_a_mean_as_well(weights, factor):
 NO_WEIGHTS = np.empty(0)
 
 
-def total_of(X, weights, feature, n_jobs=1):
+def total_of(X, weights, n_jobs=1):
     with Threads(n_jobs) as threads:
-        return total_of_distinct(X, weights, feature, threads)
+        return total_of_distinct(X, weights, threads)
 
 
 def worth_of_drawn(X, weights):
     with Threads(1) as threads:
-        return worth_of_distinct(X, weights, 0, threads)
+        return worth_of_distinct(X, weights, list(range(X.shape[1])), threads)
 
 
 @given(data=st.data(), n=st.integers(1, 12), typed=st.sampled_from([np.float32, np.float64]))
@@ -61,19 +61,45 @@ def test_total_of_distinct_rows_is_their_weight(data, n, typed):
     rows = X.tolist()
     expected = [sum(w for other, w in zip(rows, weights, strict=True) if other == row) for row in rows]
     distinct = [i for i, row in enumerate(rows) if rows.index(row) == i]
-    assert sorted(total_of(X, weights, 0)) == sorted(expected[i] for i in distinct)
-    assert sorted(total_of(X, NO_WEIGHTS, 0)) == sorted(rows.count(rows[i]) for i in distinct)
+    assert sorted(total_of(X, weights)) == sorted(expected[i] for i in distinct)
+    assert sorted(total_of(X, NO_WEIGHTS)) == sorted(rows.count(rows[i]) for i in distinct)
 
 
 @pytest.mark.parametrize("typed", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_total_of_distinct_rows_takes_all_that_are_equal(typed, weighted):
     rng = np.random.default_rng(0)
-    X = np.repeat(rng.normal(size=(SAMPLE_ROWS, 2)).astype(typed), 4, axis=0)[rng.permutation(4 * SAMPLE_ROWS)]
-    total = total_of(X, np.full(len(X), 0.5) if weighted else NO_WEIGHTS, 1)
+    X = rng.normal(size=(SAMPLE_ROWS, 2)).astype(typed)
+    X[::2, 0] = 0.0
+    X = np.repeat(X, 4, axis=0)[rng.permutation(4 * SAMPLE_ROWS)]
+    X[:, 0] = np.where(X[:, 0] == 0.0, np.copysign(X[:, 0], rng.normal(size=len(X))), X[:, 0])
+    weights = np.full(len(X), 0.5) if weighted else NO_WEIGHTS
+    total = total_of(X, weights)
     assert len(total) == pytest.approx(SAMPLE_ROWS / 4, rel=0.1)
     assert (total == (2 if weighted else 4)).all()
-    assert np.array_equal(total, total_of(X, np.full(len(X), 0.5) if weighted else NO_WEIGHTS, 1, n_jobs=2))
+    assert np.array_equal(total, total_of(X, weights, n_jobs=2))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("distinct", [1, 5, 200])
+def test_total_of_few_distinct_rows_is_seen_in_any_part(distinct, weighted):
+    rng = np.random.default_rng(0)
+    n = 100 * SAMPLE_ROWS
+    X = rng.normal(size=(distinct, 2))[rng.integers(distinct, size=n)]
+    total = total_of(X, np.full(n, 0.5) if weighted else NO_WEIGHTS)
+    assert len(total) == distinct
+    assert total.sum() == pytest.approx(n / 2 if weighted else n, rel=1e-3)
+    assert total == pytest.approx(np.full(distinct, total.mean()), rel=0.6)
+
+
+def test_rows_that_occur_once_are_not_taken_for_many():
+    rng = np.random.default_rng(0)
+    n = 100 * SAMPLE_ROWS
+    # Nine in ten are one row; all others occur once.
+    X = np.where(rng.random((n, 1)) < 0.9, 0.0, rng.normal(size=(n, 1)))
+    total = np.sort(total_of(X, NO_WEIGHTS))
+    assert total[-1] == pytest.approx(0.9 * n, rel=0.02)
+    assert (total[:-1] == 1).all()
 
 
 def test_rows_drawn_several_times_are_worth_one_each():

@@ -79,7 +79,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     few = few_distinct(X)
     ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights, search.threads)
     smooth = [f for f in range(n_features) if ties[f] is None]
-    worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth[0], search.threads)
+    worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth, search.threads)
     ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, search)
     del glance  # three numbers a row
     search.tell("first look: %d regions", len(regions.size))

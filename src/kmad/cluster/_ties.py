@@ -62,9 +62,12 @@ def column_ties(column: Floats, weights: Floats) -> Ties | None:
     if 1 + np.count_nonzero(np.diff(np.sort(column[: int(most) + 1]))) > most:
         return None
     value, at = np.unique(column, return_inverse=True)
-    if len(value) <= 1 or len(value) > most:
+    if len(value) > most:
         return None
     mass = np.bincount(at, weights).astype(np.float64)
+    if len(value) == 1:
+        # A constant tells nothing apart: it is known exactly, and no row is the same as another because of it.
+        return Ties(value, mass, np.zeros(1), np.zeros(1))
     gaps = np.diff(value)
     # The gaps go on beyond the ends as they came: those of 1, 2, 3 … on a logarithmic scale widen downwards.
     gaps = np.concatenate([_next_gap(gaps[:2]), gaps, _next_gap(gaps[:-3:-1])])

@@ -12,6 +12,10 @@ Floats = NDArray[np.float64]
 
 # Rows among which repeated ones are looked for, about.
 SAMPLE_ROWS = 1 << 14
+# As rows are chosen by their values, their number strays this far from it, or so few of them are distinct, only where
+# few distinct rows are most of all.
+CHOSEN = 1 / 4, 4
+FEW_CHOSEN = 30
 # So many equal pairs are expected among a few rows that are drawn first, were half of all rows there twice: that none
 # is seen then has a chance of exp(-20).
 PAIRS = 20
@@ -40,15 +44,15 @@ def worth_of(weights: Floats) -> Worth:
     return worth_of_shares(len(weights), weights, weights)
 
 
-def worth_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: int, threads: Threads) -> Worth:
+def worth_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, smooth: list[int], threads: Threads) -> Worth:
     """Weights above zero, as numbers of rows, of rows that would not be equal if they were not the same.
 
     A row that occurs three times, or that has a weight of 3 among others, is one row and not the evidence of three.
-    The feature is one whose values are not rounded.
+    The values of the smooth features are not rounded.
     """
-    if len(X) > SAMPLE_ROWS and not len(weights) and not some_equal(X[:, feature]):
+    if len(X) > SAMPLE_ROWS and not len(weights) and not all(some_equal(X[:, f]) for f in smooth):
         return Worth(weights, 1.0, counts=False)
-    share = total_of_distinct(X, weights, feature, threads)
+    share = total_of_distinct(X, weights, threads)
     whole = not len(weights) or np.array_equal(weights, np.rint(weights))
     if whole and 2 * share[share > 1].sum() < share.sum():
         return Worth(weights, 1.0, counts=False)
@@ -76,26 +80,41 @@ def worth_of_shares(n_rows: int, weights: Floats, share: Floats) -> Worth:
     return Worth(np.empty(0) if np.all(rows == 1.0) else rows, unit, counts=False)
 
 
-def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, feature: int, threads: Threads) -> Floats:
+def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -> Floats:
     """Total weight of each distinct row; of many rows for some, with all that are equal."""
-    n = len(X)
-    if n > SAMPLE_ROWS:
-        image = X.view(f"u{X.itemsize}")
-        below = np.uint64(np.iinfo(np.uint64).max // n * SAMPLE_ROWS)
-
-        def choose(start: int, stop: int) -> NDArray[np.int32]:
-            rows = np.empty(stop - start, np.int32)
-            with np.errstate(over="ignore"):
-                return rows[: choose_rows(image, feature, below, start, stop, rows)]
-
-        chosen = np.concatenate(threads.map(choose, row_chunks(n)))
+    if len(X) <= SAMPLE_ROWS:
+        return _totals(X, weights)
+    chosen = _choose(X, threads)
+    if CHOSEN[0] * SAMPLE_ROWS <= len(chosen) <= CHOSEN[1] * SAMPLE_ROWS:
         # To take rows is several times as fast as to index with them.
-        X, weights = X.take(chosen, axis=0), weights[chosen] if len(weights) else weights
-    key = keys_of(X)
-    if not len(weights):
-        return np.unique(key, return_counts=True)[1].astype(np.float64)
-    _, at = np.unique(key, return_inverse=True)
-    return np.asarray(np.bincount(at, weights), np.float64)
+        total = _totals(X.take(chosen, axis=0), weights[chosen] if len(weights) else weights)
+        if len(total) >= FEW_CHOSEN:
+            return total
+    # A few distinct rows are most of all: any part shows how often.
+    stride = -(-len(X) // SAMPLE_ROWS)
+    return _totals(np.ascontiguousarray(X[::stride]), weights[::stride], stride)
+
+
+def _totals(X: NDArray[np.floating[Any]], weights: Floats, stride: int = 1) -> Floats:
+    """Total weight of each distinct row, each of the rows standing for as many; not what is seen but once."""
+    _, at, times = np.unique(keys_of(X), return_inverse=True, return_counts=True)
+    total = np.bincount(at, weights) if len(weights) else times.astype(np.float64)
+    return np.asarray(np.where(times > 1, stride * total, total), np.float64)
+
+
+def _choose(X: NDArray[np.floating[Any]], threads: Threads) -> NDArray[np.int32]:
+    """About `SAMPLE_ROWS` rows of many, where most are distinct; of equal ones all, or none."""
+    image, n = X.view(f"u{X.itemsize}"), len(X)
+    below = np.uint64(np.iinfo(np.uint64).max // n * SAMPLE_ROWS)
+    # The sign is shifted out: -0.0 is equal to 0.0.
+    shift = np.uint64(65 - 8 * X.itemsize)
+
+    def choose(start: int, stop: int) -> NDArray[np.int32]:
+        rows = np.empty(stop - start, np.int32)
+        with np.errstate(over="ignore"):
+            return rows[: choose_rows(image, shift, below, start, stop, rows)]
+
+    return np.concatenate(threads.map(choose, row_chunks(n)))
 
 
 def keys_of(X: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
@@ -111,19 +130,22 @@ def keys_of(X: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
 @kernel
 def choose_rows(
     image,  # (n, d) IN: the bits of the rows
-    feature,
+    shift,
     below,
     start,
     stop,
     rows,  # (stop - start,) OUT
 ):
-    """List those of the rows start to stop the image of whose value of the feature is below a number.
+    """List those of the rows start to stop the image of whose shifted bits is below a number.
 
     Equal rows all are, or none. Returns how many there are.
     """
     found = 0
     for i in range(start, stop):
         rows[found] = i
+        key = np.uint64(0)
+        for f in range(image.shape[1]):
+            key = (key ^ (key >> np.uint64(32)) ^ (np.uint64(image[i, f]) << shift)) * GOLDEN
         # No branch: whether a row is chosen cannot be predicted.
-        found += image[i, feature] * GOLDEN < below
+        found += key < below
     return found
