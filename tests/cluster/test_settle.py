@@ -13,7 +13,7 @@ from kmad._threads import Threads
 from kmad.cluster import _chart
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._grid import max_cells, measure, plan, summarise
-from kmad.cluster._lloyd import inertia, settle, sum_by_label
+from kmad.cluster._lloyd import _assign_all, _course, inertia, settle, sum_by_label
 from kmad.cluster._nearest import assign
 
 NO_WEIGHTS = np.empty(0)
@@ -157,6 +157,29 @@ def test_settling_stops_at_max_iter(way, features):
             nearest = np.empty(200, np.int32)
             assign(X, partition.centers, nearest, threads)
         assert np.array_equal(partition.labels, nearest)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    k=st.integers(2, 9),
+    d=st.integers(4, 9),
+    far=st.sampled_from([0.0, 1e3, 1e9, 1e14]),
+    typed=st.sampled_from([np.float32, np.float64]),
+)
+def test_leads_are_kept_however_far_some_rows_lie(seed, k, d, far, typed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(5 * rng.integers(0, k, (200, 1)), size=(200, d)).astype(typed)
+    X[0] += far
+    centers = np.vstack([X[0].astype(float), rng.normal(5 * np.arange(k)[:, None], size=(k, d))])
+    labels, course = np.empty(len(X), np.int32), _course(X, centers)
+    with Threads(1) as threads:
+        assert _assign_all(X, NO_WEIGHTS, centers, course, labels, threads)
+    distance = np.sqrt(reference.squared_distances(X.astype(np.longdouble), centers.astype(np.longdouble)))
+    first, second = np.sort(distance, axis=1)[:, :2].T
+    assert np.array_equal(labels, distance.argmin(axis=1))
+    assert (course.lead <= second - first).all()
+    # What is far takes no digits from what is near.
+    assert (course.lead >= second - first - 1e-4 * (second + first))[1:].all()
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -14,6 +14,8 @@ Labels = NDArray[np.int32]
 
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
 BLOCK = 128
+# Rows that show where most lie.
+MIDDLE_ROWS = 256
 EPSILON = np.finfo(np.float64).eps
 # Of the squares about some point, a smaller part than this is left by sums that may be wrong in their last digits.
 LEAST_LEFT = 1e-3
@@ -50,13 +52,14 @@ def assign_in_many(X: Rows, centers: Floats, labels: Labels, threads: Threads) -
 
     Returns whether all distances are finite numbers.
     """
-    return _assign_all(X, NO_WEIGHTS, centers, Course(centers[0], NO_TOTAL, NO_LEAD, NO_WEIGHTS), labels, threads)
+    course = Course(_middle(X), NO_TOTAL, NO_LEAD, NO_WEIGHTS)
+    return _assign_all(X, NO_WEIGHTS, centers, course, labels, threads)
 
 
 class Course(NamedTuple):
     """What settling keeps from one iteration to the next."""
 
-    origin: Floats  # (d,) sums are of the coordinates less it
+    origin: Floats  # (d,) a point among most rows, so that theirs are small numbers: sums are of coordinates less it
     total: Floats  # (k, 2 + d) of every cluster: rows, mass and sums; (0, 0) where nothing is added up
     lead: NDArray[np.float32]  # (n,) by how much, at least, the own centre was nearer than any other; (0,) for none
     slack: Floats  # (k,) by how much the lead of a cluster's rows may have shrunk since
@@ -67,28 +70,30 @@ NO_TOTAL, NO_LEAD, NO_WEIGHTS = np.empty((0, 0)), np.empty(0, np.float32), froze
 
 def _course(X: Rows, centers: Floats) -> Course:
     k, d = centers.shape
-    return Course(centers.mean(axis=0), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.zeros(k))
+    return Course(_middle(X), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.zeros(k))
+
+
+def _middle(X: Rows) -> Floats:
+    """The upper median of some rows: far ones, however far, do not move it away from the others."""
+    some = X[:: -(-len(X) // MIDDLE_ROWS)]
+    return np.asarray(np.partition(some, len(some) // 2, axis=0)[len(some) // 2], np.float64)
 
 
 class _Products(NamedTuple):
     """What is known of the distances of a row to all centres before the row is."""
 
-    shift: Floats  # (d,) a point among the centres, which keeps the products small
-    negated: Floats  # (k', d') it less each centre: k and d are filled up to multiples of four
+    negated: Floats  # (k', d') the origin less each centre: k and d are filled up to multiples of four
     half_norms: Floats  # (k',) half the squared length of that; infinite for centres that fill up
-    farthest: float  # the greatest of these lengths
 
 
-def _products(centers: Floats) -> _Products:
+def _products(centers: Floats, origin: Floats) -> _Products:
     k, d = centers.shape
-    shift = centers.mean(axis=0)
     negated = np.zeros((-(-k // 4) * 4, -(-d // 4) * 4))
-    negated[:k, :d] = shift - centers
+    negated[:k, :d] = origin - centers
     half_norms = np.full(len(negated), np.inf)
     with np.errstate(over="ignore"):
         half_norms[:k] = 0.5 * np.einsum("jf,jf->j", negated, negated)[:k]
-    longest = np.max(half_norms, initial=0.0, where=half_norms < np.inf)
-    return _Products(shift, negated, half_norms, float(np.sqrt(2 * longest)))
+    return _Products(negated, half_norms)
 
 
 def _assign_all(X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads) -> bool:
@@ -116,7 +121,7 @@ def _assign_anew(
     Returns how many have, and whether all distances are finite numbers. A row keeps its lead while the centres move
     less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
-    products = _products(centers)
+    products = _products(centers, course.origin)
 
     def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)
@@ -233,10 +238,8 @@ def assign_many(
     X,  # (n, d) IN
     weights,  # (n,) or (0,) IN
     centers,  # (k, d) IN
-    shift,  # (d,) IN: this and the next three as in `_Products`
-    negated,  # (k', d') IN
+    negated,  # (k', d') IN: this and the next as in `_Products`
     half_norms,  # (k',) IN
-    farthest,
     origin,  # (d,) IN
     slack,  # (k,) IN: what the rows of each cluster may have lost of their lead
     start,
@@ -250,7 +253,10 @@ def assign_many(
     Returns how many labels changed, and whether the distances are finite numbers.
     """
     n_clusters, d = centers.shape
-    doubt = (d + 4) * EPSILON
+    # Half a squared distance is wrong by no more than this part of it and of the squared length of the row, the least
+    # two by no more than twice this part of the least and that length, and a root by no more than its root.
+    doubt = 8 * (d + 4) * EPSILON
+    doubt_of_root = np.sqrt(doubt)
     led, weighted, added = lead.shape[0] > 0, weights.shape[0] > 0, moved.shape[0] > 0
     # A block of more features would not stay in the first cache.
     n_lanes = BLOCK if d <= 32 else BLOCK // 2
@@ -277,7 +283,7 @@ def assign_many(
         for r in range(rows):
             at, squared = pending[r], 0.0
             for f in range(d):
-                x = X[at, f] - shift[f]
+                x = X[at, f] - origin[f]
                 block[f, r] = x
                 squared += x * x
             norm[r] = squared
@@ -328,12 +334,11 @@ def assign_many(
                 near, far = norm[r] + 2 * best[r], norm[r] + 2 * second[r]
                 near = near if near > 0.0 else 0.0
                 far = far if far > 0.0 else 0.0
-                # The squares may be wrong in their last digits, and their roots in half of them.
-                rounding = 1e-6 * (np.sqrt(norm[r]) + farthest)
-                margin[r] = np.sqrt(far) * (1 - 1e-6) - np.sqrt(near) - rounding
+                away, rounding = np.sqrt(near), 2 * doubt_of_root * np.sqrt(norm[r] + near)
+                margin[r] = np.sqrt(far) * (1 - 1e-6) - away - rounding
         for r in range(rows):
             at, now = pending[r], np.int32(nearest[r])
-            if second[r] - best[r] <= doubt * farthest * (np.sqrt(norm[r]) + farthest):
+            if second[r] - best[r] <= 2 * doubt * (norm[r] + abs(norm[r] + 2 * best[r])):
                 # The products do not tell which of two is nearer: the differences do.
                 least = np.inf
                 for j in range(n_clusters):
