@@ -97,8 +97,12 @@ def total_of_distinct(X: NDArray[np.floating[Any]], weights: Floats, threads: Th
 
 def _totals(X: NDArray[np.floating[Any]], weights: Floats, stride: int = 1) -> Floats:
     """Total weight of each distinct row, each of the rows standing for as many; not what is seen but once."""
-    _, at, times = np.unique(keys_of(X), return_inverse=True, return_counts=True)
-    total = np.bincount(at, weights) if len(weights) else times.astype(np.float64)
+    if len(weights):
+        _, at, times = np.unique(keys_of(X), return_inverse=True, return_counts=True)
+        total = np.bincount(at, weights)
+    else:
+        times = np.unique(keys_of(X), return_counts=True)[1]
+        total = times.astype(np.float64)
     return np.asarray(np.where(times > 1, stride * total, total), np.float64)
 
 
