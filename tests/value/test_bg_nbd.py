@@ -145,6 +145,22 @@ def test_nothing_overflows(cls, alpha, shape):
 
 
 @pytest.mark.parametrize("cls", [BGNBD, MBGNBD])
+def test_many_customers_are_each_as_one_where_rates_are_nearly_alike(cls):
+    # Spans are so short that the mean falls to 0 long before the first node of a table.
+    model = cls.from_params(r=6.5e7, alpha=1.95e9, a=66, b=268)
+    some = np.array([(0, 0, 100.0), (3, 50, 100.0), (3, 50, 60.0)])
+    many = np.repeat(some, 200, axis=0)
+    for predict in (
+        lambda customers: model.survival(30.0, customers),
+        lambda customers: model.probability_alive(customers, later=30.0),
+        lambda customers: model.expected_purchases(30.0, customers),
+    ):
+        each = np.concatenate([predict(some[i : i + 1]) for i in range(len(some))])
+        assert (each > 0.1).all()
+        np.testing.assert_allclose(predict(many), np.repeat(each, 200), rtol=1e-12)
+
+
+@pytest.mark.parametrize("cls", [BGNBD, MBGNBD])
 def test_probabilities_of_purchases_add_up(cls):
     model = cls.from_params(**SMOOTH)
     for customers in (None, [(3, 10.0, 20.0)]):

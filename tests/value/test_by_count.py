@@ -49,6 +49,18 @@ def test_what_is_too_sharp_to_tabulate_is_worked_out_row_by_row():
     assert_array_equal(found[x > 0], direct(sharp, x, u)[x > 0])
 
 
+def test_piece_where_all_nodes_underflow_is_worked_out_row_by_row():
+    def steep(count, u):
+        return np.exp(-1e7 * (1 + count) * u)
+
+    x, u = draw(0.0, 1e-7)
+    means = MeansByCount(steep, x, 0.0, 1e-7)
+    assert means.width == 1
+    assert_array_equal(means(x, u), direct(steep, x, u))
+    nothing = MeansByCount(lambda count, u: count * u * 0, x, 0.0, 1e-7)
+    assert_array_equal(nothing(x, u), 0.0)
+
+
 def test_few_rows_are_not_tabulated():
     asked = []
 

@@ -135,3 +135,21 @@ def test_customer_twice_in_the_earlier_summary_is_an_error():
     twice = BEFORE | {"customer": np.array(["ann", "ann", "bob"])}
     with pytest.raises(ValueError, match=r"earlier must have each customer once; it has ann more than once\."):
         warn(earlier=twice)
+
+
+@pytest.mark.parametrize(
+    ("mine", "others"),
+    [
+        (["ann", None], ["ann", "bob"]),
+        (["ann", "bob"], ["ann", None]),
+        (["ann", "bob"], [1, 2]),
+        ([1, 2], ["ann", "bob"]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_customers_that_cannot_be_compared_are_an_error(make, mine, others):
+    columns = {name: column[:2] for name, column in NOW.items()}
+    message = r"^earlier must have a column 'customer' that can be compared with that of summary: .* nothing missing\."
+    with pytest.raises(TypeError, match=message):
+        warn(make(columns | {"customer": mine}), make(columns | {"customer": others}))

@@ -297,6 +297,32 @@ def test_wrong_argument_is_an_error(options, error, message):
         value_of(**options)
 
 
+def test_length_of_many_customers_is_that_of_one_where_rates_are_nearly_alike():
+    model = MBGNBD.from_params(r=6.5e7, alpha=1.95e9, a=66, b=268)
+    one = {name: column[3:4] for name, column in SUMMARY.items()}
+    many = {name: np.repeat(column, 100) for name, column in one.items()}
+    many["T"] = np.linspace(38, 60, 100)
+    for length in ("capped", "median"):
+        expected = value_of(one, model=model, length=length)["anticipated_length"]
+        assert expected > 1
+        assert_allclose(value_of(many, model=model, length=length)["anticipated_length"][0], expected[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("spend_model", [None, GammaGamma()])
+def test_spend_model_needs_a_repeat_purchase_that_brought_something(spend_model):
+    nothing = np.zeros(6)
+    once = SUMMARY | {"frequency": nothing, "recency": nothing, "monetary_value": nothing}
+    with pytest.raises(ValueError, match=r"summary must have repeat .*; no customer bought again.* fitted spend_model"):
+        value_of(once, spend_model=spend_model)
+    with pytest.raises(ValueError, match="no customer bought again"):
+        early_warning(once, unit="week", horizon="year", model=PARETO, spend_model=spend_model)
+    with pytest.raises(ValueError, match="no repeat purchase brought anything"):
+        value_of(SUMMARY | {"monetary_value": nothing}, spend_model=spend_model)
+    with pytest.raises(ValueError, match="summary must have at least one row; got none"):
+        value_of({name: column[:0] for name, column in SUMMARY.items()}, spend_model=spend_model)
+    assert np.isfinite(value_of(once)["lifecycle_value"]).all()
+
+
 def test_wrong_summary_is_an_error():
     with pytest.raises(ValueError, match="summary must have a column 'total'"):
         value_of({name: column for name, column in SUMMARY.items() if name != "total"})

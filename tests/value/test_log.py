@@ -181,6 +181,23 @@ def test_missing_date_is_an_error_that_says_where(make):
         read(log_of(make, when=np.array([*DAYS[:2], "NaT"], "datetime64[us]")))
 
 
+@pytest.mark.parametrize("gap", [pd.NaT, np.datetime64("NaT")], ids=["pandas", "numpy"])
+@pytest.mark.parametrize("make", [pd.DataFrame, MAKERS["arrays"]], ids=["pandas", "arrays"])
+def test_missing_date_among_objects_is_an_error_that_says_where(make, gap):
+    when = np.array([dt.date(2025, 3, 30), gap, gap], object)
+    with pytest.raises(ValueError, match=r"column 'when' has 2 missing values, the first in row 1\. Fill them"):
+        read(log_of(make, when=when))
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, MAKERS["arrays"]], ids=["pandas", "arrays"])
+def test_objects_of_numpy_are_dates(make):
+    # Two resolutions, and a date beyond the last nanosecond.
+    when = np.empty(3, object)
+    when[:] = [np.datetime64("2025-03-30T08:30", "ns"), np.datetime64("2700-01-01"), dt.date(2025, 1, 1)]
+    expected = [dt.datetime(2025, 3, 30, 8, 30), dt.datetime(2700, 1, 1), dt.datetime(2025, 1, 1)]  # noqa: DTZ001
+    assert read(log_of(make, when=when)).time.tolist() == expected
+
+
 def test_customers_that_cannot_be_sorted_are_an_error():
     for table in (
         {"who": np.array(["a", 1], object), "when": DAYS[:2]},

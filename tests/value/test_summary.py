@@ -247,12 +247,37 @@ def test_end_leaves_out_later_lines(make):
         ({"margin": "much"}, TypeError, "margin must be a number"),
         ({"end": "2024-12-27"}, ValueError, "end must not lie before the first line, of 2024-12-28.*got 2024-12-27"),
         ({"end": "yesterday"}, ValueError, "end must be a date"),
+        ({"n_jobs": 0}, ValueError, "n_jobs must not be 0; got 0"),
+        ({"n_jobs": 1.5}, TypeError, "n_jobs must be an integer; got 1.5"),
+        ({"n_jobs": "x"}, TypeError, "n_jobs must be an integer; got 'x'"),
     ],
     ids=str,
 )
 def test_summary_rejects_a_wrong_argument(options, error, message):
+    lines = [("a", START, 100), ("a", START + dt.timedelta(1), 100)]
     with pytest.raises(error, match=message):
-        summarise([("a", START, 100)], **options)
+        summarise(lines, **options)
+    with pytest.raises(error, match=message):
+        calibration_holdout(table_of(lines), **NAMES, **{"unit": "week", "split": START, **options})
+
+
+@pytest.mark.parametrize("resolution", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize(
+    "period", ["day", dt.timedelta(1), np.timedelta64(1, "D"), np.timedelta64(86400 * 10**9, "ns")]
+)
+def test_end_may_lie_beyond_the_last_nanosecond(resolution, period):
+    table = table_of([("a", START, 100), ("b", START + dt.timedelta(4), 100)])
+    table["when"] = table["when"].astype(f"datetime64[{resolution}]")
+    end = dt.date(9999, 12, 31)
+    summary = customer_summary(table, **NAMES, unit="day", period=period, end="9999-12-31")
+    days = (end - START).days
+    assert summary["T"].tolist() == [days, days - 4]
+    for last in (end, np.datetime64(end), np.datetime64(end, "us")):
+        both = calibration_holdout(table, **NAMES, unit="day", period=period, split=START + dt.timedelta(9), end=last)
+        assert both["T_holdout"].tolist() == [days - 9.0] * 2
+    with pytest.raises(ValueError, match=r"end must not lie before the first line, of 2024-12-28.*; got 1066-10-14"):
+        customer_summary(table, **NAMES, unit="day", period=period, end="1066-10-14")
+    assert historical_value(table, **NAMES, end=end)["historical_value"].tolist() == [1.0, 1.0]
 
 
 @given(lines=LINES, cut=st.integers(0, 300))

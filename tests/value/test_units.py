@@ -23,6 +23,8 @@ RESOLUTIONS = st.sampled_from(["s", "ms", "us", "ns"])
         (dt.timedelta(hours=6), 0.25),
         (np.timedelta64(2, "W"), 14),
         (np.timedelta64(36, "h"), 1.5),
+        (np.timedelta64(86400 * 10**9, "ns"), 1),
+        (np.timedelta64(1500, "ns"), 1.5e-6 / 86400),
     ],
 )
 def test_unit_has_a_length_in_days(unit, days):

@@ -17,7 +17,7 @@ Mean: TypeAlias = Callable[[float, Floats], Floats]
 # Pieces of u. The means are analytic where |Im u| < pi, so that on a piece of length 1 the coefficients of Chebyshev's
 # polynomials fall by a factor of 12 each: 16 of them leave some 1e-17.
 PER_UNIT = 1.0
-# A piece on which the last two coefficients are larger than this, compared with the mean itself, is not tabulated.
+# A piece is tabulated where the last two coefficients are smaller than this, compared with the mean itself.
 RESOLVED = 1e-14
 # Rows that are worked out together where they are not tabulated: by the nodes of a mean it makes a temporary.
 DIRECT_ROWS = 1 << 9
@@ -53,7 +53,8 @@ class MeansByCount:
 
         values = np.stack([mean(float(count), u.ravel()) for count in counts]).reshape(len(counts), *u.shape)
         found = values @ TO_CHEBYSHEV.T
-        resolved = np.abs(found[..., -2:]).max(axis=-1) <= RESOLVED * np.abs(values).min(axis=-1)
+        # Not as much as that: where all nodes underflow to 0, the mean may still be above 0 between them.
+        resolved = np.abs(found[..., -2:]).max(axis=-1) < RESOLVED * np.abs(values).min(axis=-1)
         self._tables = np.where(resolved[..., None], found @ TO_POWERS, np.nan)
 
     def __call__(self, x: Floats, u: Floats) -> Floats:

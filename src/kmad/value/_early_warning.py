@@ -65,10 +65,10 @@ def early_warning(
     Raises
     ------
     TypeError
-        If a summary is no table, or an argument is of the wrong type.
+        If a summary is no table, or an argument is of the wrong type, or the customers of both cannot be compared.
     ValueError
         If a column is missing or holds what it should not, an argument is out of its range, or `earlier` has a customer
-        more than once.
+        more than once; or if a spend model is to be fitted, and no repeat purchase brought anything.
 
     Warns
     -----

@@ -108,7 +108,8 @@ def lifecycle_value(
     TypeError
         If `summary` is no table, or an argument is of the wrong type.
     ValueError
-        If a column is missing or holds what it should not, or an argument is out of its range.
+        If a column is missing or holds what it should not, or an argument is out of its range; or if a spend model is
+        to be fitted, and no repeat purchase brought anything.
 
     Warns
     -----
@@ -209,7 +210,14 @@ def fit_spend(model: GammaGamma | None, spends: Floats) -> GammaGamma:
     model = GammaGamma() if model is None else model
     if hasattr(model, "params_"):
         return model
-    fitted: GammaGamma = clone(model).fit(spends[(spends > 0).all(axis=1)])
+    paid = (spends > 0).all(axis=1)
+    if len(spends) and not paid.any():
+        found = "no repeat purchase brought anything" if (spends[:, 0] > 0).any() else "no customer bought again"
+        raise ValueError(
+            f"summary must have repeat purchases above 0 to fit a spend model to; {found}, so that there is no repeat "
+            "spend. Give a fitted spend_model, such as GammaGamma.from_params makes."
+        )
+    fitted: GammaGamma = clone(model).fit(spends[paid])
     return fitted
 
 

@@ -48,10 +48,12 @@ class Log(NamedTuple):
 
     def last_period(self, name: str, time: np.datetime64, period: Unit) -> int:
         """The period that holds a time, which must not lie before the log."""
-        begun, ended = period_of(np.array([self.time.min(), time]), period)
+        # One by one: an array of both would hold nanoseconds where the log does, and those end in 2262.
+        first = self.time.min()
+        begun, ended = (int(period_of(np.array([each]), period)[0]) for each in (first, time))
         if ended < begun:
-            raise ValueError(f"{name} must not lie before the first line, of {self.time.min()}; got {time}.")
-        return int(ended)
+            raise ValueError(f"{name} must not lie before the first line, of {first}; got {time}.")
+        return ended
 
     def beside(self, code: Integers, columns: dict[str, NDArray[Any]]) -> Any:
         """A table of the caller's kind: the customers with these numbers, and other columns beside them."""
@@ -188,11 +190,11 @@ def _read_times(column: str, dates: Column) -> tuple[Times, tzinfo | None]:
 
 def _parse_all(column: str, values: Sequence[Any]) -> Times:
     # A date stands in many lines.
-    known: dict[Any, datetime] = {}
+    known: dict[Any, datetime | None] = {}
     for i, value in enumerate(values):
         if value not in known:
             try:
-                known[value] = _parse(value)
+                known[value] = None if _is_no_time(value) else _parse(value)
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"transactions must have dates such as '2025-12-31' or '2025-12-31T23:59' in column {column!r}; "
@@ -206,10 +208,17 @@ def _zone(name: str) -> tzinfo | None:
     return datetime.fromisoformat(f"2000-01-01T00:00{name}").tzinfo if name[0] in "+-" else ZoneInfo(name)
 
 
+def _is_no_time(value: object) -> bool:
+    """Whether this is the NaT of numpy or of pandas, which calls itself a datetime."""
+    return isinstance(value, datetime | np.datetime64) and value != value  # noqa: PLR0124 - NaT alone differs
+
+
 def _parse(value: object, zone: tzinfo | None = None) -> datetime:
     """A date or a time as clocks show it in `zone`, or in UTC; one that names no zone is taken as it is."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value.strip())
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]").item()
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             value = value.astimezone(zone or UTC).replace(tzinfo=None)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
-from kmad._validation import check_real
+from kmad._validation import check_jobs, check_real
 from kmad.value._log import Time, read_log, read_time
 from kmad.value._occasions import NO_PURCHASE, Lines
 from kmad.value._units import Integers, Unit, days_of, start_of
@@ -122,6 +122,7 @@ def customer_summary(
     """
     scale = Scale.of(unit=unit, period=period)
     check_real("margin", margin, above=0, below=np.inf)
+    check_jobs(n_jobs)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     last = log.last_period("end", log.end(end), period)
     rows, columns = _summarise(log.lines(period), last, scale, None if amount is None else margin, n_jobs)
@@ -198,6 +199,7 @@ def calibration_holdout(
     """
     scale = Scale.of(unit=unit, period=period)
     check_real("margin", margin, above=0, below=np.inf)
+    check_jobs(n_jobs)
     log = read_log(transactions, customer=customer, date=date, amount=amount)
     last = log.last_period("end", log.end(end), period)
     cut = log.last_period("split", read_time("split", split, log.zone), period)

@@ -75,12 +75,20 @@ class Table:
     def look_up(self, column: str, other: "Table", values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The value of another table's row that has the same entry in a column; NaN where there is none."""
         mine, others = (np.asarray(table[column]) for table in (self, other))
-        keys, first, count = np.unique(others, return_index=True, return_counts=True)
+        try:
+            # NumPy would look for numbers among texts, and find none; it compares objects one by one.
+            mine[:1] < others[:1]  # noqa: B015 - raises
+            keys, first, count = np.unique(others, return_index=True, return_counts=True)
+            at = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
+        except TypeError as error:
+            raise TypeError(
+                f"{other.name} must have a column {column!r} that can be compared with that of {self.name}: both of "
+                "one kind, such as all text or all numbers, and nothing missing."
+            ) from error
         if count.max() > 1:
             raise ValueError(
                 f"{other.name} must have each {column} once; it has {keys[count.argmax()]} more than once."
             )
-        at = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
         return np.where(keys[at] == mine, values[first[at]], np.nan)
 
     def beside(self, column: str, rows: NDArray[np.intp] | None, columns: dict[str, NDArray[Any]]) -> Any:

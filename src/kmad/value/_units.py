@@ -82,4 +82,6 @@ def _exact(name: str, length: timedelta | np.timedelta64) -> np.timedelta64:
         return np.timedelta64(length)
     if np.isnat(length) or np.datetime_data(length.dtype)[0] in {"generic", "M", "Y"}:
         raise ValueError(f"{name} must be a timedelta of fixed length; got {length!r}.")
-    return length
+    # Beside a length in nanoseconds all times would be counted in them, and those end in 2262.
+    coarse: np.timedelta64 = length.astype("timedelta64[us]")
+    return coarse if np.datetime_data(length.dtype)[0] == "ns" and coarse == length else length
