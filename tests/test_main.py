@@ -112,6 +112,11 @@ def test_main_names_a_missing_file(capsys, tmp_path):
     assert "No such file or directory" in error_of(capsys, tmp_path / "none.csv")
 
 
+def test_main_names_a_date_that_leads_out_of_the_calendar(capsys, write_csv):
+    path = write_csv([*LINES, ("ann", "9999-12-31T23:59:59-05:00", "1")])
+    assert "log.csv: line 5: expected a date" in error_of(capsys, path)
+
+
 def test_main_names_a_bad_number_of_segments(capsys, write_csv):
     assert "n_clusters" in error_of(capsys, write_csv(LINES), "--clusters", "0")
     assert "n_clusters" in error_of(capsys, write_csv(LINES), "--clusters", "3")
@@ -149,6 +154,9 @@ def test_log_may_start_with_a_byte_order_mark(write_csv):
         ([LINES[0], LINES[3]], "no line has a value in column 'customer'"),
         ([*LINES, ("ann", "2025-13-01", "1")], "line 5: expected a date .*, got '2025-13-01'"),
         ([*LINES, ("ann", "", "1")], "line 5: expected a date .*, got ''"),
+        # In UTC these are in the years 0 and 10000.
+        ([*LINES, ("ann", "0001-01-01T00:00:00+02:00", "1")], "line 5: expected a date .*, got '0001-01-01T00"),
+        ([*LINES, ("ann", "9999-12-31T23:59:59-05:00", "1")], "line 5: expected a date .*, got '9999-12-31T23"),
         ([*LINES, ("ann", "2025-01-01", "1,5")], "line 5: expected a number .*, got '1,5'"),
         ([*LINES, ("ann", "2025-01-01", "inf")], "line 5: expected a number .*, got 'inf'"),
         ([*LINES, ("ann", "2025-01-01")], "line 5 has fewer cells than the header"),

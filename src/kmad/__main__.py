@@ -117,9 +117,10 @@ def _positions(header: list[str], columns: Sequence[str]) -> list[int]:
 def _parse_date(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        # An offset may lead out of the years 1 to 9999.
         raise ValueError(f"expected a date such as 2025-12-31 or 2025-12-31T23:59, got {text!r}") from None
-    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
 
 
 def _parse_amount(text: str) -> float:

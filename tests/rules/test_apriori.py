@@ -279,6 +279,68 @@ def test_one_is_a_count_and_one_point_nought_a_share():
     assert len(apriori(baskets, min_support=3)) == 0
 
 
+def test_one_and_one_point_nought_differ_in_a_mapping():
+    baskets = [["a", "b"], ["a", "b"], ["a"], ["a"]]
+    for least in ({"a": 1.0, "b": 1}, {"b": 1, "a": 1.0}, {"a": Fraction(1), "b": np.int64(1)}):
+        assert set(found(apriori(baskets, min_support=least))) == set(map(frozenset, ["a", "b", "ab"]))
+    assert set(found(apriori(baskets, min_support={"a": 1, "b": 1.0}))) == set(map(frozenset, ["a", "ab"]))
+
+
+def test_a_fraction_is_a_share_taken_exactly():
+    assert len(apriori([["a"], ["b"], ["c"]], min_support=Fraction(1, 3))) == 3
+    assert found(apriori([["a"], ["a"], ["c"]], min_support=Fraction(2, 3))) == {frozenset("a"): 2}
+    assert len(apriori([["a"], ["a"], ["c"]], min_support=Fraction(2, 3) + Fraction(1, 10**30))) == 0
+    assert least_count(Fraction(1), 7, Fraction(1)) == 7
+    assert least_count(Fraction(1, 10**400), 7, Fraction(1)) == least_count(Fraction(1, 2), 0, Fraction(1)) == 1
+    for support in (Fraction(0), Fraction(10**400), 1 + Fraction(1, 10**30)):
+        with pytest.raises(ValueError, match=r"min_support must lie above 0 and up to 1.0"):
+            apriori([["a"]], min_support=support)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
+def test_a_share_of_any_precision_keeps_a_count_that_equals_it(kind):
+    for total in (10, 49, 100, 1000):
+        for count in range(1, total):
+            share = kind(count / total)
+            least = least_count(share, total, Fraction(1))
+            assert least <= count
+            assert kind(least / total) >= share > kind((least - 1) / total)
+    # Three tenths of many baskets are less than np.float32(0.3) by more than one of them.
+    assert least_count(kind(0.3), 10**9, Fraction(1)) <= 3 * 10**8
+
+
+def test_lengths_may_be_larger_than_any_integer_of_numpy():
+    baskets = [["a", "b"], ["a"]]
+    assert len(apriori(baskets, min_support=1, max_len=10**30, max_itemsets=10**30)) == 3
+    assert len(apriori(baskets, min_support=1, min_len=10**30)) == 0
+    assert len(apriori(baskets, min_support=1, min_len=10**30, max_len=10**31)) == 0
+    assert len(apriori(baskets, min_support=10**30)) == 0
+
+
+@pytest.mark.parametrize("alone", [1, 2, 5, 20])
+def test_items_of_one_basket_each_are_found_once(monkeypatch, alone):
+    monkeypatch.setattr(_miner, "ALONE", alone)
+    assert found(apriori([[i] for i in range(60)], min_support=1)) == {frozenset([i]): 1 for i in range(60)}
+
+
+def test_sets_found_are_counted_in_few_places(monkeypatch):
+    # They are added up at every pause, of which there are the more the more items there are.
+    monkeypatch.setattr(_miner, "ALONE", 1)
+    monkeypatch.setattr(_miner, "BUDGET", 1)
+    places = []
+    check = Miner._check
+
+    def look(miner, first):
+        places.append(len(miner._found))
+        check(miner, first)
+
+    monkeypatch.setattr(Miner, "_check", look)
+    itemsets = apriori([[i] for i in range(1000)], min_support=1)
+    assert found(itemsets) == {frozenset([i]): 1 for i in range(1000)}
+    assert len(places) > 100
+    assert max(places) <= _miner.PIECES + 3
+
+
 def test_a_defaultdict_gives_the_others_theirs():
     baskets = [["caviar", "bread"], ["bread"], ["bread", "milk"], ["milk", "tea"]]
     least = defaultdict(lambda: 0.5, caviar=1)

@@ -107,6 +107,22 @@ def test_long_tables_are_baskets(frame):
     assert len(apriori(frame({"b": [], "i": []}), min_support=1, basket="b", item="i")) == 0
 
 
+@pytest.mark.parametrize("names", [[0, 1], [1, 0], [("b", 0), ("i", 1)], ["b", ("i", 1)], [None, 2.5]])
+def test_columns_of_long_tables_may_have_any_name(names):
+    columns = long_columns(BASKETS)
+    table = pd.DataFrame(list(zip(columns["basket"], columns["item"], strict=True)))
+    several = all(isinstance(name, tuple) for name in names)
+    table.columns = pd.MultiIndex.from_tuples(names) if several else pd.Index(names, tupleize_cols=False)
+    if names[0] is None:
+        with pytest.raises(ValueError, match="basket must name a column where the other one is given; got None"):
+            apriori(table, min_support=1, basket=names[0], item=names[1])
+    else:
+        assert supports(table, basket=names[0], item=names[1]) == SUPPORTS
+    if several:
+        with pytest.raises(ValueError, match=r"basket must name a column; got 'b', and the columns are \[\('b', 0\), "):
+            apriori(table, min_support=1, basket="b", item="i")
+
+
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
 @pytest.mark.parametrize("dtype", [bool, np.int64, np.float64])
 def test_one_hot_tables_are_baskets(frame, dtype):

@@ -1,4 +1,5 @@
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,43 @@ def test_measures_keep_their_digits_where_counts_are_large():
     # One basket more than independence has.
     found = measured("leverage", n // 4 + 1, n // 4 - 1, n // 4 - 1, n // 4 + 1)[0]
     assert found == pytest.approx(1 / n, rel=1e-12)
+
+
+def of_counts(name, *counts):
+    xy, x, y, n = np.array(counts, np.float64).T
+    return MEASURES[name](Counts(xy, x, y, n))
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-300, 2.0**200])
+def test_measures_at_a_threshold_reach_it(scale):
+    assert of_counts("kulczynski", np.multiply((3, 10, 5, 20), scale)) == 0.45
+    assert of_counts("chi_square", np.multiply((2, 4, 2, 10), scale)) == 3.75 * scale
+    counts = [
+        (xy, x, y, n)
+        for n in range(1, 13)
+        for x in range(1, n + 1)
+        for y in range(1, n + 1)
+        for xy in range(max(1, x + y - n), min(x, y) + 1)
+    ]
+    exact = [Fraction(xy * (x + y), 2 * x * y) for xy, x, y, _ in counts]
+    np.testing.assert_array_equal(of_counts("kulczynski", *np.multiply(counts, scale)), list(map(float, exact)))
+    exact = [
+        Fraction(n * (xy * n - x * y) ** 2, x * y * (n - x) * (n - y)) if n > max(x, y) else 0 for xy, x, y, n in counts
+    ]
+    found = of_counts("chi_square", *np.multiply(counts, scale))
+    np.testing.assert_array_equal(found / scale, list(map(float, exact)))
+
+
+def test_measures_of_many_baskets_are_near_the_exact_ones():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(1, 10**8, (2, 1000))
+    n = 10**8 + rng.integers(0, 10**6, 1000)
+    xy = rng.integers(np.maximum(1, x + y - n), np.minimum(x, y) + 1)
+    counts = np.stack([xy, x, y, n], axis=1).tolist()
+    exact = [float(Fraction(xy * (x + y), 2 * x * y)) for xy, x, y, _ in counts]
+    np.testing.assert_allclose(of_counts("kulczynski", *counts), exact, rtol=1e-15)
+    exact = [float(Fraction(n * (xy * n - x * y) ** 2, x * y * (n - x) * (n - y))) for xy, x, y, n in counts]
+    np.testing.assert_allclose(of_counts("chi_square", *counts), exact, rtol=1e-12)
 
 
 def test_table_has_the_columns_of_mlxtend():

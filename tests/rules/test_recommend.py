@@ -128,6 +128,35 @@ def test_recommendations_take_every_kind_of_baskets():
         assert found.to_frame()["item"].to_list() == [item for offers in expected for item, _, _ in offers]
 
 
+def test_recommendations_take_columns_of_any_name():
+    rules = association_rules(reference.itemsets_of(GROCERIES), min_confidence=0.3)
+    found = rules.recommend_many(pd.DataFrame({0: [7, 7, 8], 1: ["bread", "jam", "tea"]}), basket=0, item=1)
+    assert list(found) == [rules.recommend(["bread", "jam"]), rules.recommend(["tea"])]
+    assert set(found.to_frame()["basket"]) == {7, 8}
+
+
+def test_recommendation_of_any_number_gives_all():
+    rules = association_rules(reference.itemsets_of(GROCERIES), min_confidence=0.3)
+    assert rules.recommend(["bread"], n=10**30) == rules.recommend(["bread"], n=10**12) == rules.recommend(["bread"])
+    none = association_rules(reference.itemsets_of([[]]))
+    assert none.recommend(["bread"], n=10**30) == []
+
+
+def test_recommendations_have_room_for_as_many_as_asked(monkeypatch):
+    rules = association_rules(reference.itemsets_of(GROCERIES), min_confidence=0.3)
+    assert rules.recommend_many([["bread"], []], n=9).items.shape == (2, 9)
+    message = r"n=1,000,000,000,000 items for each of 2 baskets take 40,000,000,000,000 bytes, more than half"
+    monkeypatch.setattr("kmad.rules._recommend.memory_at_hand", lambda: 79 * 10**12)
+    with pytest.raises(ValueError, match=message):
+        rules.recommend_many([["bread"], []], n=10**12)
+    with pytest.raises(ValueError, match="items for each of 0 baskets take"):
+        rules.recommend_many([], n=10**30)
+    with pytest.raises(ValueError, match="n must be at least 1; got 0"):
+        rules.recommend_many([], n=0)
+    monkeypatch.setattr("kmad.rules._recommend.FEW_BYTES", 100)
+    assert rules.recommend_many([["bread"], []], n=9).items.shape == (2, 9)
+
+
 def test_recommendations_become_a_table():
     rules = association_rules(reference.itemsets_of(GROCERIES), min_confidence=0.3)
     found = rules.recommend_many([["bread"], ["wine"], ["jam"]], n=2)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tests.asserts import rows
 from tests.rules import rule_reference as reference
 
-from kmad.rules import Itemsets, Rules, association_rules
+from kmad.rules import Itemsets, Rules, apriori, association_rules
 from kmad.rules._lattice import CHUNK_SUBSETS
 from kmad.rules._measures import MEASURES, TABLE
 from kmad.rules._significance import ALTERNATIVES
+from kmad.rules._thresholds import as_double
 
 ITEMS = "abcdef"
 BASKETS = st.lists(st.sets(st.sampled_from(ITEMS)).map(sorted), min_size=1, max_size=12)
@@ -76,6 +77,58 @@ def test_rules_exactly_at_the_threshold_are_kept(denominator):
         assert len(association_rules(itemsets, min_confidence=np.nextafter(threshold, 1))) == 0
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble, Fraction])
+def test_thresholds_of_any_precision_keep_rules_that_are_at_them(kind):
+    for denominator in (3, 7, 10, 97):
+        for numerator in range(denominator):
+            counts = [denominator, denominator, max(1, numerator)]
+            itemsets = Itemsets(items=[0, 1, 0, 1], offsets=[0, 1, 2, 4], counts=counts, labels="ab", n_baskets=100)
+            threshold = kind(numerator / denominator)
+            if kind is Fraction:
+                threshold = Fraction(numerator, denominator)
+            assert len(association_rules(itemsets, min_confidence=threshold)) == 2
+            options = {"metric": "jaccard", "min_threshold": 0}
+            jaccard = association_rules(itemsets, **options).jaccard[0]
+            options["min_threshold"] = kind(jaccard)
+            assert len(association_rules(itemsets, **options)) == 2
+    assert len(association_rules(itemsets, min_confidence=1, metric="lift", min_threshold=-np.float32(np.inf))) == 0
+
+
+def test_thresholds_of_single_precision_leave_out_what_is_below():
+    assert as_double(np.float32(0)) == 0
+    for threshold in np.random.default_rng(0).random(200, np.float32):
+        least = as_double(threshold)
+        assert np.float32(least) >= threshold > np.float32(np.nextafter(least, -1))
+
+
+def test_rules_at_the_threshold_of_an_improvement_are_kept():
+    baskets = [["x", "y"]] * 5 + [["x"]] * 5 + [["y"]] * 3 + [[]] * 7
+    for weight in (1, 2.0**-400):
+        itemsets = apriori(baskets, min_support=2.0**-60, sample_weight=np.full(20, weight))
+        rules = association_rules(itemsets, min_confidence=0.5)
+        assert sorted(rules.improvement) == [0.1, 0.125]
+        for least in (0.1, np.float32(0.1), Fraction(1, 10)):
+            assert len(rules.prune_redundant(min_improvement=least)) == 2
+        assert len(rules.prune_redundant(min_improvement=0.11)) == 1
+
+
+def test_rules_at_the_threshold_of_a_metric_are_kept():
+    baskets = [["x", "y"]] * 3 + [["x"]] * 7 + [["y"]] * 2 + [[]] * 8
+    assert len(association_rules(apriori(baskets, min_support=1), metric="kulczynski", min_threshold=0.45)) == 2
+    baskets = [["x", "y"]] * 2 + [["x"]] * 2 + [[]] * 6
+    assert len(association_rules(apriori(baskets, min_support=1), metric="chi_square", min_threshold=3.75)) == 2
+
+
+def test_limits_may_be_larger_than_any_integer_of_numpy(itemsets):
+    rules = association_rules(itemsets, min_confidence=0.3)
+    most = dict.fromkeys(("max_antecedent", "max_consequent", "max_rules"), 10**30)
+    assert pairs(association_rules(itemsets, min_confidence=0.3, **most)) == pairs(rules)
+    assert len(association_rules(itemsets, min_confidence=0.3, min_antecedent=10**30)) == 0
+    for adjust in ("bonferroni", "holm", "fdr"):
+        for n_tests in (10**30, 10**400):
+            assert (rules.p_values(adjust=adjust, n_tests=n_tests) == 1).all()
+
+
 @given(BASKETS, st.data())
 def test_rules_fit_the_limits_and_templates(baskets, data):
     present = sorted({item for basket in baskets for item in basket})
@@ -130,7 +183,7 @@ def test_measures_of_rules_equal_their_definitions(baskets):
 def test_improvement_equals_brute_force(baskets, min_count):
     rules = association_rules(reference.itemsets_of(baskets, min_count), min_confidence=0)
     expected = [reference.improvement(baskets, *pair) for pair in pairs(rules)]
-    np.testing.assert_allclose(rules.improvement, [float(value) for value in expected], rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(rules.improvement, [float(value) for value in expected])
     kept = [pair for pair, value in zip(pairs(rules), expected, strict=True) if value > 0]
     assert pairs(rules.prune_redundant()) == kept
 

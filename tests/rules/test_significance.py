@@ -115,6 +115,15 @@ def test_adjusted_p_values_equal_those_of_the_procedures(p, more):
         np.testing.assert_allclose(found, step_by_step(p, adjustment, len(p) + more), rtol=1e-15)
 
 
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS[1:])
+def test_any_number_of_tests_is_corrected_for(adjustment):
+    p = np.array([0.0, 1e-100, 0.5, 1.0])
+    # The second smallest of four tests, which the expected share of false ones halves.
+    expected = [0, 1e-70 / (2 if adjustment == "fdr" else 1), 1, 1]
+    np.testing.assert_allclose(adjust_p_values(p, adjustment, 10**30), expected, rtol=1e-12)
+    assert adjust_p_values(p, adjustment, 10**400).tolist() == [0, 1, 1, 1]
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_adjustments_are_ordered_by_how_much_they_ask(p):
     none, bonferroni, holm, fdr = (adjust_p_values(np.array(p), adjustment, len(p)) for adjustment in ADJUSTMENTS)

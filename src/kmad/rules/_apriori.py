@@ -1,9 +1,10 @@
 """The function that finds frequent itemsets."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Hashable, Mapping
 from fractions import Fraction
-from numbers import Integral, Real
-from typing import Any
+from numbers import Integral, Rational, Real
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,7 @@ from kmad.rules._miner import Miner, TooManyItemsetsError
 from kmad.rules._order import sort_sets
 from kmad.rules._readers import read_baskets
 from kmad.rules._reports import Reports
+from kmad.rules._thresholds import as_double
 
 # Weights that are no whole numbers become multiples of a unit, their total of about this many bits.
 WEIGHT_BITS = 60
@@ -25,13 +27,13 @@ WEIGHT_BITS = 60
 def apriori(
     baskets: object,
     *,
-    min_support: float | Mapping[Any, float],
+    min_support: float | Fraction | Mapping[Any, float | Fraction],
     min_len: int = 1,
     max_len: int | None = None,
     kind: str = "frequent",
     sample_weight: ArrayLike | None = None,
-    basket: str | None = None,
-    item: str | None = None,
+    basket: Hashable = None,
+    item: Hashable = None,
     max_itemsets: int | None = None,
     n_jobs: int | None = -1,
     verbose: int = 0,
@@ -55,9 +57,10 @@ def apriori(
         An item that stands twice in a basket counts once. Empty baskets count as baskets, except in a table of
         basket and item, which cannot show them. Missing values are refused.
 
-    min_support : float in (0, 1], int >= 1, or mapping
+    min_support : float or Fraction in (0, 1], int >= 1, or mapping
         Share of the baskets that must hold a set, or with an integer the number of baskets. A support that is equal
-        counts: 7 of 100 baskets are enough for 0.07. Note that 1 is one basket and 1.0 is all of them.
+        counts: 7 of 100 baskets are enough for 0.07. A Fraction is taken exactly. Note that 1 is one basket and 1.0
+        is all of them.
 
         A mapping gives each item its own (a defaultdict those that it does not name): a set is frequent when its
         count reaches the lowest threshold of its items, so that rare items need not set the threshold for all.
@@ -75,7 +78,7 @@ def apriori(
         unit, 2^-60 of their total or less, so that sums depend on no order.
 
     basket, item : str, optional
-        Columns of a long table.
+        Columns of a long table; in pandas any other name that a column has will do.
 
     max_itemsets : int, optional
         Finding more than so many sets, including those that `min_len` then leaves out, is an error. The default is
@@ -156,7 +159,8 @@ def apriori(
                 f"more than max_itemsets={error.limit:,} sets are {kind} at min_support={min_support!r}. Raise "
                 'min_support, set max_len, ask for kind="closed" or "maximal", or raise max_itemsets.'
             ) from None
-        flat, edges, found = sort_sets(trees, ids, min_len, threads)
+        # No set is longer than there are items.
+        flat, edges, found = sort_sets(trees, ids, min(int(min_len), len(ids) + 1), threads)
     reports.tell("apriori: %d %s itemsets", len(found), kind)
     return Itemsets(
         items=flat,
@@ -196,7 +200,8 @@ def check_support(name: str, support: Any) -> None:
     if isinstance(support, Integral):
         if int(support) < 1:
             raise ValueError(f"{name} must be at least 1 as a count; got {support!r}.")
-    elif not 0 < float(support) <= 1:
+    # Compared as it is: there are fractions that no float holds.
+    elif not 0 < cast("Any", support) <= 1:
         raise ValueError(f"{name} must lie above 0 and up to 1.0 as a share, or be an integer; got {support!r}.")
 
 
@@ -204,7 +209,8 @@ def thresholds(support: Any, labels: Labels, total: int, unit: Fraction) -> Inte
     """The count that each item asks for, in units."""
     if not isinstance(support, Mapping):
         return np.full(len(labels), least_count(support, total, unit), np.int64)
-    counts: dict[Any, int] = {}
+    # By type too: 1 equals 1.0, which asks for all baskets.
+    counts: dict[tuple[type, Any], int] = {}
     least = np.empty(len(labels), np.int64)
     for j, label in enumerate(labels):
         try:
@@ -213,21 +219,25 @@ def thresholds(support: Any, labels: Labels, total: int, unit: Fraction) -> Inte
             raise ValueError(
                 f"min_support must give a support for every item; {label!r} has none. A defaultdict has one for all."
             ) from None
-        if wanted not in counts:
+        key = type(wanted), wanted
+        if key not in counts:
             # What a defaultdict makes up has not been checked.
             check_support(f"min_support[{label!r}]", wanted)
-            counts[wanted] = least_count(wanted, total, unit)
-        least[j] = counts[wanted]
+            counts[key] = least_count(wanted, total, unit)
+        least[j] = counts[key]
     return least
 
 
-def least_count(support: float, total: int, unit: Fraction) -> int:
-    """The least count whose share of the total is at least `support`, as division in floating point has it."""
+def least_count(support: Any, total: int, unit: Fraction) -> int:
+    """The least count whose share of the total is at least `support`: of a float, as its own division has it."""
     if isinstance(support, Integral):
         return min(-(-int(support) // unit), total + 1)
-    numerator, denominator = float(support).as_integer_ratio()
+    if isinstance(support, Rational):
+        return max(1, math.ceil(Fraction(support) * total))
+    share = as_double(support)
+    numerator, denominator = share.as_integer_ratio()
     count = max(1, numerator * total // denominator)
-    while count / max(total, 1) < support and count <= total:
+    while count / max(total, 1) < share and count <= total:
         count += 1
     return count
 

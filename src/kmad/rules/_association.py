@@ -11,6 +11,7 @@ from kmad.rules._memory import memory_at_hand
 from kmad.rules._reports import Reports
 from kmad.rules._rules import ALL_MEASURES, Ids, Rules, spare_lattice
 from kmad.rules._templates import Template, read_template
+from kmad.rules._thresholds import as_double
 
 DEFAULT_CONFIDENCE = 0.8
 # Sums of fractional weights are exact to some 1e-16 of what was added: a confidence so near to the threshold is at it.
@@ -129,7 +130,7 @@ def association_rules(
             f"{itemsets.kind!r}."
         )
     confidence = read_thresholds(min_confidence, metric, min_threshold)
-    least = -np.inf if min_threshold is None else float(min_threshold)
+    least = -np.inf if min_threshold is None else as_double(min_threshold)
     if itemsets.counts.dtype.kind == "f":
         confidence *= 1 - ROUNDING
     if max_rules is not None:
@@ -140,11 +141,12 @@ def association_rules(
     limit = memory_at_hand() // 2 // BYTES_PER_RULE if max_rules is None else int(max_rules)
     longest = int(itemsets.lengths.max(initial=1))
     check_integer("min_antecedent", min_antecedent, least=1)
-    bounds = [int(min_antecedent)]
+    # No part of a set is as long as the longest set.
+    bounds = [min(int(min_antecedent), longest)]
     for name, value in (("max_antecedent", max_antecedent), ("max_consequent", max_consequent)):
         if value is not None:
             check_integer(name, value, least=1)
-        bounds.append(longest if value is None else int(value))
+        bounds.append(longest if value is None else min(int(value), longest))
     in_x = read_template("antecedent", antecedent, itemsets.labels)
     in_y = read_template("consequent", consequent, itemsets.labels)
     # What must be in one part cannot be in the other.
@@ -215,4 +217,4 @@ def read_thresholds(min_confidence: float | None, metric: str | None, min_thresh
     check_real("min_confidence", min_confidence, least=0, below=np.inf)
     if min_confidence > 1:
         raise ValueError(f"min_confidence must be at most 1; got {min_confidence!r}.")
-    return float(min_confidence)
+    return as_double(min_confidence)

@@ -1,5 +1,6 @@
 """The lattice of frequent itemsets: every set knows the sets with one item less, and any set can be found."""
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -258,11 +259,14 @@ def improve(
     ante = np.empty(longest + 1, np.int64)
     whole = np.empty(longest + 1, np.int64)
     position = np.empty(longest + 1, np.int64)
+    # By a power of two, so that products of any weights fit.
+    scale = math.ldexp(1.0, -math.frexp(total)[1])
     for r in range(start, stop):
         x, z = antecedent[r], union[r]
         length = offsets[x + 1] - offsets[x]
         locate(items, offsets, x, z, place)
-        best = 0.0
+        # The best rule: its confidence, and the counts of both parts and of its antecedent.
+        best, best_both, best_held = 0.0, 0.0, float(total)
         d = 0
         ante[0], whole[0], position[0] = x, z, 0
         while d >= 0:
@@ -273,10 +277,15 @@ def improve(
             position[d] = p + 1
             a = below[offsets[ante[d]] + p - d]
             w = below[offsets[whole[d]] + place[p] - d]
-            best = max(best, counts[w] / (counts[a] if a >= 0 else total))
+            held = counts[a] if a >= 0 else total
+            if counts[w] / held > best:
+                best, best_both, best_held = counts[w] / held, counts[w], held
             d += 1
             ante[d], whole[d], position[d] = a, w, p + 1
-        improvement[r] = counts[z] / counts[x] - best
+        # One quotient of whole numbers, unlike the difference of two, is rounded right: a rule at a threshold is kept.
+        both, held = counts[z] * scale, counts[x] * scale
+        best_both, best_held = best_both * scale, best_held * scale
+        improvement[r] = (both * best_held - best_both * held) / (held * best_held)
 
 
 @kernel

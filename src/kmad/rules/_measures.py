@@ -5,7 +5,7 @@ says nothing about the other.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ class Counts(NamedTuple):
     def excess(self) -> Floats:
         """Baskets with both beyond those expected of independent parts, times n: zero exactly at independence."""
         return self.xy * self.n - self.x * self.y
+
+    def scaled(self) -> tuple["Counts", Any]:
+        """The same in units of a power of two above n, so that products of any weights fit, and its exponent."""
+        exponent = np.frexp(self.n)[1]
+        return Counts(*(np.ldexp(part, -exponent) for part in self)), exponent
 
 
 def _ratio(numerator: Floats, denominator: Floats, *, undefined: float) -> Floats:
@@ -99,7 +104,9 @@ def certainty(c: Counts) -> Floats:
 
 def kulczynski(c: Counts) -> Floats:
     """Mean of P(Y | X) and P(X | Y). Wu, Chen and Han, Data Mining and Knowledge Discovery 21 (2010)."""
-    return (c.xy / c.x + c.xy / c.y) / 2
+    # One quotient of whole numbers, unlike the sum of two, is rounded right: a rule at a threshold is kept.
+    s, _ = c.scaled()
+    return s.xy * (s.x + s.y) / (2 * s.x * s.y)
 
 
 def all_confidence(c: Counts) -> Floats:
@@ -161,7 +168,10 @@ def phi(c: Counts) -> Floats:
 
 def chi_square(c: Counts) -> Floats:
     """Pearson's statistic, without continuity correction. Brin, Motwani and Silverstein, SIGMOD 1997."""
-    return c.n * phi(c) ** 2
+    # Not n times the square of phi, whose root is rounded: that falls below thresholds that it should be at.
+    s, exponent = c.scaled()
+    quotient = _ratio(s.n * s.excess**2, s.x * s.y * ((s.n - s.x) * (s.n - s.y)), undefined=0.0)
+    return np.asarray(np.ldexp(quotient, exponent))
 
 
 def kappa(c: Counts) -> Floats:

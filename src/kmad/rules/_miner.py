@@ -29,6 +29,8 @@ from kmad.rules._work import Nodes, Work, doubled, new_nodes, new_work
 CODES = {"frequent": FREQUENT, "closed": CLOSED, "maximal": MAXIMAL}
 # Pieces that the first items are cut into; fixed, so that results stand in the same order for any threads.
 PIECES = 32
+# What bounds the length of a set where nothing does.
+ANY_LEN = int(np.iinfo(np.int32).max)
 # Work of a search that is over before a second thread has started.
 ALONE = 1_000_000
 # So many sets fit anywhere; for more, the memory at hand must be looked up.
@@ -62,12 +64,13 @@ class Miner:
         # Of a row and its end, the longest.
         self._longest_row = int(np.diff(ends).max(initial=1))
         self._kind = CODES[kind]
-        self._max_len = np.iinfo(np.int32).max if max_len is None else max_len
+        self._max_len = ANY_LEN if max_len is None else min(int(max_len), ANY_LEN)
         self._limit = limit
         self._reports = reports
         self._error: BaseException | None = None
         self._idle: list[Work] = []
-        self._found = [0] * len(database.counts)
+        # By the first item of each piece, which one thread alone writes; added up at every pause, so they must be few.
+        self._found = {0: 0}
 
     def run(self) -> list[Nodes]:
         """The sets as trees, one after the other."""
@@ -81,7 +84,11 @@ class Miner:
         edges = self._database.list_offsets
         # Rare items have few rows: pieces of equal numbers of rows leave the long searches to themselves.
         cuts = np.searchsorted(edges, np.linspace(edges[first], edges[-1], PIECES + 1))
-        pieces = pairwise(np.unique(np.concatenate([[first], cuts, [n_items]])).tolist())
+        # Items without a row in their lists share an edge: a cut may come before the first item that is left.
+        cuts = np.unique(np.concatenate([[first], cuts[cuts > first], [n_items]]))
+        pieces = list(pairwise(cuts.tolist()))
+        # Here, as no thread may add one while another one sums.
+        self._found |= dict.fromkeys((start for start, _ in pieces), 0)
         try:
             return [tree, *self._threads.map(self._search_piece, pieces)]
         except BaseException as error:
@@ -126,7 +133,7 @@ class Miner:
         return Nodes._make(array[:n] for array in nodes), last
 
     def _check(self, first: int) -> None:
-        found = sum(self._found)
+        found = sum(self._found.values())
         if self._limit is None and found > FEW_SETS:
             self._limit = max(FEW_SETS, itemsets_at_hand())
         if self._limit is not None and found > self._limit:

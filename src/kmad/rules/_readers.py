@@ -30,7 +30,7 @@ KINDS = (
 )
 
 
-def read_baskets(baskets: object, basket: str | None, item: str | None, threads: Threads) -> Baskets | Columns:
+def read_baskets(baskets: object, basket: Hashable, item: Hashable, threads: Threads) -> Baskets | Columns:
     """Turn any kind of baskets into numbered items."""
     long = basket is not None or item is not None
     if not long:
@@ -159,7 +159,7 @@ def number(values: Integers) -> tuple[Items, Integers]:
     return rank[inverse], distinct[order]
 
 
-def read_long(table: nw.DataFrame[Any], basket: str | None, item: str | None) -> Baskets:
+def read_long(table: nw.DataFrame[Any], basket: Hashable, item: Hashable) -> Baskets:
     """Baskets of a table with one row for each item in a basket; baskets are ordered by first appearance."""
     numbers, _ = number_column(column_of(table, "basket", basket), "basket")
     items, labels = number_column(column_of(table, "item", item), "item")
@@ -167,12 +167,13 @@ def read_long(table: nw.DataFrame[Any], basket: str | None, item: str | None) ->
     return Baskets(*group_by_basket(numbers, items, n_baskets), labels, table.implementation.value)
 
 
-def column_of(table: nw.DataFrame[Any], argument: str, name: str | None) -> nw.Series[Any]:
+def column_of(table: nw.DataFrame[Any], argument: str, name: Any) -> nw.Series[Any]:
     if name is None:
         raise ValueError(f"{argument} must name a column where the other one is given; got None.")
     if name not in table.columns:
         raise ValueError(f"{argument} must name a column; got {name!r}, and the columns are {table.columns}.")
-    return table[name]
+    # table[name] would take an integer, which pandas may have for a name, for a row.
+    return table.get_column(name)
 
 
 def number_column(column: nw.Series[Any], argument: str) -> tuple[Items, Sequence[Any]]:

@@ -11,6 +11,7 @@ from kmad._frames import choose_backend, make_table
 from kmad._jit import frozen, kernel
 from kmad._threads import Threads
 from kmad.rules._itemsets import Itemsets
+from kmad.rules._memory import memory_at_hand
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int32]
@@ -18,6 +19,9 @@ Ids = NDArray[np.int32]
 COMBINE = ("max", "sum")
 # Baskets of a chunk: each takes some microseconds.
 CHUNK_BASKETS = 1 << 12
+# An item, a score and a rule; so many bytes fit anywhere, for more the memory at hand must be looked up.
+BYTES_PER_OFFER = 20
+FEW_BYTES = 1 << 24
 
 
 class Recommendation(NamedTuple):
@@ -189,6 +193,13 @@ def recommend(
 ) -> tuple[Ids, Floats, NDArray[np.int64]]:
     """Items, scores and rules, (n_baskets, n) each; items of -1 are skipped, repeated ones count once."""
     n_baskets = len(offsets) - 1
+    # Of no baskets, too, an array may be too wide.
+    n_bytes = BYTES_PER_OFFER * max(n_baskets, 1) * n
+    if n_bytes > FEW_BYTES and n_bytes > memory_at_hand() // 2:
+        raise ValueError(
+            f"n={n:,} items for each of {n_baskets:,} baskets take {n_bytes:,} bytes, more than half of the memory at "
+            "hand: lower n, or give the baskets in parts."
+        )
     best = np.full((n_baskets, n), -1, np.int32)
     score, rank = np.full((n_baskets, n), np.nan), np.full((n_baskets, n), -1, np.int64)
     edges = [*range(0, n_baskets, CHUNK_BASKETS), n_baskets]

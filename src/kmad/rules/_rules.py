@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -38,6 +38,7 @@ from kmad.rules._significance import (
     fisher,
 )
 from kmad.rules._templates import Template, read_template
+from kmad.rules._thresholds import as_double
 
 if TYPE_CHECKING:
     from kmad.rules._itemsets import Itemsets
@@ -329,7 +330,7 @@ class Rules:
         """
         check_real("min_improvement", min_improvement, least=0, below=1)
         improvement = self.measure("improvement")
-        return self._select((improvement > 0) & (improvement >= min_improvement))
+        return self._select((improvement > 0) & (improvement >= as_double(min_improvement)))
 
     def filter(self, *, antecedent: Template = None, consequent: Template = None) -> Rules:
         """The rules whose parts fit the templates; for anything else index with a mask.
@@ -385,7 +386,7 @@ class Rules:
             What someone has. Items that no rule knows do not matter.
 
         n : int, default=5
-            Most items to offer.
+            Most items to offer; any number that is large enough gives all.
 
         by : str, default="confidence"
             Measure that scores the rules; the higher the better. Rules whose value is not a number offer nothing.
@@ -411,6 +412,9 @@ class Rules:
         if isinstance(basket, str | bytes) or not isinstance(basket, Iterable):
             raise TypeError(f"basket must be a collection of items; got {basket!r}, a {type(basket).__name__}.")
         items = np.array([self._ids.get(item, -1) for item in basket], np.int64)
+        check_integer("n", n, least=1)
+        # No more can be offered than there are, and without any there is nothing to find.
+        n = min(int(n), max(1, len(self.itemsets.labels)))
         return self._recommend(items, np.array([0, len(items)]), n, by, combine)[0]
 
     def recommend_many(
@@ -420,8 +424,8 @@ class Rules:
         n: int = 5,
         by: str = "confidence",
         combine: str = "max",
-        basket: str | None = None,
-        item: str | None = None,
+        basket: Hashable = None,
+        item: Hashable = None,
     ) -> Recommendations:
         """What to offer to each of many baskets.
 
@@ -431,7 +435,7 @@ class Rules:
             Baskets as `apriori` takes them. Items that no rule knows do not matter.
 
         n : int, default=5
-            Most items to offer for a basket.
+            Most items to offer for a basket. The result has room for so many of each, whether or not there are.
 
         by : str, default="confidence"
             Measure that scores the rules, as in `recommend`.
@@ -451,14 +455,17 @@ class Rules:
         Raises
         ------
         TypeError, ValueError
-            When the baskets are of no such kind, or another argument is not among the above.
+            When the baskets are of no such kind, another argument is not among the above, or the room for `n` items of
+            each basket is more than half of the memory at hand.
         """
+        check_integer("n", n, least=1)
         with Threads(self._n_jobs) as threads:
             given = by_basket(read_baskets(baskets, basket, item, threads))
         numbers = np.array([self._ids.get(label, -1) for label in given.labels], np.int64)
         names: Sequence[Any] = range(given.n_baskets)
         if basket is not None:
-            names = nw.from_native(baskets, eager_only=True)[basket].unique(maintain_order=True).to_list()
+            column = nw.from_native(baskets, eager_only=True).get_column(cast("str", basket))
+            names = column.unique(maintain_order=True).to_list()
         return self._recommend(numbers[given.items], given.offsets, n, by, combine, names=names, backend=given.backend)
 
     def _recommend(
@@ -472,7 +479,6 @@ class Rules:
         names: Sequence[Any] = (),
         backend: str | None = None,
     ) -> Recommendations:
-        check_integer("n", n, least=1)
         check_choice("by", by, ALL_MEASURES)
         check_choice("combine", combine, COMBINE)
         summing = combine == "sum"

@@ -23,6 +23,8 @@ CHUNK_RULES = 1 << 13
 NEGLIGIBLE = 1e-17
 # Tables whose probability exceeds that of the observed one by no more than rounding are as likely as it.
 EQUAL = 1e-7
+# More tests than a float can tell are as many as it can.
+MOST_TESTS = float(np.finfo(np.float64).max)
 
 
 def fisher(c: Counts, alternative: str, threads: Threads) -> Floats:
@@ -49,14 +51,15 @@ def adjust_p_values(p: Floats, adjustment: str, n_tests: int) -> Floats:
     """Correct the p-values of some of `n_tests` tests for their number, as if those left out had p-values of 1."""
     if adjustment == "none":
         return p
+    n = float(n_tests) if n_tests < MOST_TESTS else MOST_TESTS
     if adjustment == "bonferroni":
-        return np.minimum(p * n_tests, 1.0)
+        return np.minimum(p * n, 1.0)
     order = np.argsort(p, kind="stable")
     rank = np.arange(len(p))
     if adjustment == "holm":
-        rising = np.maximum.accumulate(p[order] * (n_tests - rank))
+        rising = np.maximum.accumulate(p[order] * (n - rank))
     else:
-        rising = np.minimum.accumulate((p[order] * n_tests / (rank + 1))[::-1])[::-1]
+        rising = np.minimum.accumulate((p[order] * n / (rank + 1))[::-1])[::-1]
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(rising, 1.0)
     return adjusted
