@@ -29,7 +29,7 @@ from kmad.cluster._grid import coarsen, max_cells, measure, plan, summarise
 from kmad.cluster._landscape import FEW_CELLS, SIGMAS, Ground, prominence_threshold, survey
 from kmad.cluster._lines import count_features
 from kmad.cluster._search import AGAIN
-from kmad.cluster._ties import find_ties
+from kmad.cluster._ties import find_heaps, find_ties
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
@@ -327,7 +327,8 @@ def is_divided(cluster: Floats, significance: float) -> bool:
     rows = len(cluster)
     sample = Sample(cluster, np.ones(rows), np.array([0, rows]))
     with Threads(1) as threads:
-        return bool(divide_clusters(sample, find_ties(cluster, np.empty(0), threads), significance, threads))
+        ties = find_ties(cluster, np.empty(0), threads)
+        return bool(divide_clusters(sample, ties, find_heaps(cluster, ties), significance, threads))
 
 
 def print_divided(cases: list[Divided], significance: float) -> None:

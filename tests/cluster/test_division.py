@@ -22,7 +22,7 @@ from kmad.cluster._division import (
     sample_clusters,
 )
 from kmad.cluster._lines import count_features
-from kmad.cluster._ties import find_ties
+from kmad.cluster._ties import find_heaps, find_ties
 from kmad.cluster._valley import deepest_valleys
 
 NO_WEIGHTS = np.empty(0)
@@ -38,10 +38,15 @@ def clusters_of(*parts, weights=NO_WEIGHTS):
     return sampled(np.concatenate(parts), weights, labels, np.ones(len(parts), bool))
 
 
-def divided(*parts, ties=None, significance=0.01):
-    sample = clusters_of(*parts)
+def divided(*parts, ties=None, heaped=None, significance=0.01):
+    d = parts[0].shape[1]
+    return divisions(clusters_of(*parts), ties or [None] * d, heaped, significance)
+
+
+def divisions(sample, ties, heaped=None, significance=0.01):
+    heaped = np.zeros(len(ties), bool) if heaped is None else heaped
     with Threads(1) as threads:
-        return divide_clusters(sample, ties or [None] * parts[0].shape[1], significance, threads)
+        return divide_clusters(sample, ties, heaped, significance, threads)
 
 
 def two_modes(rng, n, d, distance=8.0):
@@ -239,6 +244,23 @@ def test_division_leaves_counts_whole():
     assert divided(counts[:, :1] * 10) != {}, "not known to be counts, they are spikes"
 
 
+@pytest.mark.parametrize("d", [2, 5])
+def test_division_leaves_prices_whole(d):
+    # Eight prices that most have paid, and others between them.
+    rng = np.random.default_rng(d)
+    price = np.array([7.49, 9.99, 11.77, 12.99, 14.96, 16.49, 17.5, 19.95])
+    paid = rng.choice(price, size=rows(3000, 600), p=[0.05, 0.12, 0.18, 0.22, 0.19, 0.12, 0.08, 0.04])
+    part = rng.normal(size=(len(paid), d))
+    part[:, 0] = np.where(rng.random(len(paid)) < 0.8, paid, rng.uniform(5, 22, len(paid)).round(2))
+    heaped = find_heaps(part, [None] * d)
+    assert heaped.tolist() == [True] + [False] * (d - 1)
+    assert divided(part) != {}, "not known to be prices, they are spikes"
+    assert divided(part, heaped=heaped) == {}
+    # Two groups far from each other are two, whatever they paid.
+    part[::3, 0] += 60
+    assert divided(part, heaped=heaped) != {}
+
+
 def test_division_leaves_a_few_rows_whole():
     part = np.repeat([[0.0], [100.0]], 4, axis=0)
     assert divided(part, significance=0.5) != {}
@@ -252,16 +274,14 @@ def test_division_leaves_equal_and_unwanted_rows_whole():
     assert sorted(divided(equal, split)) == [1]
     labels = np.repeat([0, 1], [20, 90]).astype(np.int32)
     sample = sampled(np.concatenate([equal, split]), NO_WEIGHTS, labels, np.array([True, False]))
-    with Threads(1) as threads:
-        assert divide_clusters(sample, [None] * 4, 0.01, threads) == {}
+    assert divisions(sample, [None] * 4) == {}
 
 
 def test_division_without_a_valley_is_in_the_middle():
     part = np.repeat([[0.0], [1.0]], 4, axis=0)
     sample = clusters_of(part, weights=np.full(8, 0.24))
     assert deepest_valleys(np.bincount([0, 511], [0.96, 0.96])[None], 0.01).prominence[0] == 0
-    with Threads(1) as threads:
-        ((division, by_dip, *_),) = divide_clusters(sample, [None], 0.99, threads).values()
+    ((division, by_dip, *_),) = divisions(sample, [None], significance=0.99).values()
     assert by_dip
     assert division.mass == pytest.approx([0.96, 0.96])
 
@@ -297,8 +317,7 @@ def test_division_finds_a_small_mode_that_no_dip_shows(d):
 def test_division_counts_weights():
     part = np.concatenate([np.linspace(0, 1, 40), np.linspace(5, 6, 40)])[:, None]
     sample = clusters_of(part, weights=np.repeat([1.0, 3.0], 40))
-    with Threads(1) as threads:
-        ((division, *_),) = divide_clusters(sample, [None], 0.01, threads).values()
+    ((division, *_),) = divisions(sample, [None]).values()
     order = np.argsort(division.mass)
     assert division.mass[order].tolist() == [40.0, 120.0]
     assert division.centers[order, 0] == pytest.approx([0.5, 5.5])

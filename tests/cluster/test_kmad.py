@@ -387,6 +387,23 @@ def test_constant_column_makes_no_rows_the_same(kind, first):
     assert np.array_equal(alone.labels_, beside.labels_)
 
 
+@pytest.mark.parametrize("d", [3, 4])
+def test_prices_are_no_clusters(d):
+    rng = np.random.default_rng(0)
+    n = rows(20_000, 3000)
+    price = np.sort(rng.lognormal(2.7, 0.35, 25).round(2))
+    sums = rng.lognormal(2.7, 0.35, n).round(2)
+    at_price = price[np.minimum(np.searchsorted(price, rng.lognormal(2.7, 0.35, n)), 24)]
+    X = rng.normal(scale=3, size=(n, d))
+    X[:, -1] = np.where(rng.random(n) < 0.6, at_price, sums)
+    model = KMad().fit(X)
+    assert model.n_clusters_ <= 3
+    weighted = KMad().fit(X, sample_weight=np.full(n, 0.5))
+    assert np.array_equal(weighted.labels_, model.labels_)
+    X[: n // 3, 0] += 40
+    assert KMad().fit(X).n_clusters_ in (2, 3)
+
+
 def test_rows_that_are_not_finite_are_an_error():
     for value, message in ((np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")):
         X = np.ones((4, 2))

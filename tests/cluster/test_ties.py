@@ -7,7 +7,18 @@ from tests.strategies import exact_tables
 from kmad._threads import Threads
 from kmad.cluster import _ties
 from kmad.cluster._grid import plan
-from kmad.cluster._ties import FEW_VALUES, LOPSIDED, column_ties, dither, few_distinct, find_ties, spread
+from kmad.cluster._ties import (
+    FEW_VALUES,
+    HEAP_ROWS,
+    LOPSIDED,
+    column_ties,
+    dither,
+    few_distinct,
+    find_heaps,
+    find_ties,
+    heaped_ties,
+    spread,
+)
 
 NO_WEIGHTS = np.empty(0)
 VALUES = [-3.0, -1.0, 0.0, 0.25, 1.0, 2.0, 7.0]
@@ -95,6 +106,68 @@ def test_ties_of_many_rows_come_from_an_even_sample(monkeypatch):
     (ties,) = find_ties(X, NO_WEIGHTS, Threads(1))
     assert ties.value.tolist() == [1.0, 2.0]
     assert ties.mass.tolist() == [5.0, 5.0]
+
+
+@given(column=columns())
+def test_heaped_values_reach_to_the_next_as_frequent(column):
+    ties = heaped_ties(column, np.ones(len(column)))
+    value, count = np.unique(column, return_counts=True)
+    assert (ties is None) == (2 * len(value) > len(column))
+    if ties is None:
+        return
+    assert np.array_equal(ties.value, value)
+    assert np.array_equal(ties.mass, count)
+    if len(value) == 1:
+        assert ties.gap == 0.0
+        return
+    power = np.floor(np.log2(count))
+    fourth = np.sort(power)[max(-4, -len(power))]
+    for v, p, below, above in zip(value, power, ties.below, ties.above, strict=True):
+        others = value[((power >= min(p, fourth)) | (p >= fourth + 2)) & (value != v)]
+        gaps = [np.min(np.abs(others[side] - v), initial=np.inf) for side in (others < v, others > v)]
+        gaps = [min(gaps) if np.isinf(gap) else gap for gap in gaps]
+        assert [below, above] == gaps
+
+
+def test_heaped_ties_of_prices_leave_out_what_few_paid():
+    price, times = np.array([9.0, 10.0, 10.1, 12.0, 15.0]), np.array([40, 40, 3, 40, 60])
+    ties = heaped_ties(np.repeat(price, times), np.ones(times.sum()))
+    assert ties.above.tolist() == pytest.approx([1.0, 2.0, 1.9, 3.0, 3.0])
+    weighted = heaped_ties(np.repeat(price, 2), np.repeat(times / 2, 2))
+    assert weighted.mass == pytest.approx(ties.mass)
+    assert weighted.below == pytest.approx(ties.below)
+
+
+def test_heaped_ties_leave_alone_what_most_rows_have_in_common():
+    # Most bought nothing: that is no price.
+    value, times = np.append(0.0, np.arange(5.0, 15.0)), np.append(1000, np.full(10, 40))
+    ties = heaped_ties(np.repeat(value, times), np.ones(times.sum()))
+    assert ties.above[0] == 5.0
+    between = heaped_ties(np.repeat(np.append(value, 0.01), np.append(times, 1)), np.ones(times.sum() + 1))
+    assert between.above[0] == 0.01
+
+
+@pytest.mark.parametrize("kind", ["counts", "prices", "few prices"])
+def test_columns_with_heaps_are_tied_to_the_next_heap(kind):
+    rng = np.random.default_rng(0)
+    n = 5 * HEAP_ROWS
+    sums = rng.normal(30, 5, n).round(1)
+    price = {"counts": sums, "prices": np.arange(20.0, 40.0, 2.5), "few prices": np.array([20.0, 40.0])}[kind]
+    column = np.where(rng.random(n) < 0.5, rng.choice(price, n), sums)[:, None]
+    ties = find_ties(column, NO_WEIGHTS, Threads(1))
+    assert find_heaps(column, ties).tolist() == [kind != "counts"]
+    width = dict(zip(ties[0].value.round(1), ties[0].below + ties[0].above, strict=True))
+    assert width[30.1] == pytest.approx(0.1 if kind == "counts" else 0.2, rel=0.6)
+    assert width[20.0] == pytest.approx(5.0 if kind == "prices" else width[30.1], rel=0.6)
+
+
+def test_heaps_are_values_that_many_rows_share():
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=5 * HEAP_ROWS)
+    some = np.where(rng.random(len(smooth)) < 0.2, 3.0, smooth)
+    few = np.where(rng.random(len(smooth)) < 0.05, 3.0, smooth)
+    X = np.column_stack([smooth, some, few]).astype(np.float32)
+    assert find_heaps(X, [None] * 3).tolist() == [False, True, False]
 
 
 @given(column=tied_columns(), cells=st.sampled_from([4, 30, 200]))

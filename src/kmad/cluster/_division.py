@@ -11,7 +11,7 @@ from kmad.cluster._axes import N_AXES, covariance, principal_axes, project, turn
 from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._lines import center_each, count_each, count_features, halve_each, scatter_each
-from kmad.cluster._ties import Ties, dither
+from kmad.cluster._ties import Ties, dither, heaped_ties
 from kmad.cluster._valley import Valleys, deepest_valleys
 from kmad.cluster._weights import GOLDEN
 
@@ -172,7 +172,7 @@ class Modes(NamedTuple):
 
 
 def divide_clusters(
-    sample: Sample, ties: list[Ties | None], significance: float, threads: Threads
+    sample: Sample, ties: list[Ties | None], heaped: NDArray[np.bool_], significance: float, threads: Threads
 ) -> dict[int, Finding]:
     """Cut the clusters with more than one mode.
 
@@ -183,7 +183,7 @@ def divide_clusters(
     # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
     each = significance / min(d, N_AXES) / (1 if d <= N_AXES else 2)
     smooth, place = sample.rows, np.zeros((3, len(sample.rows)))
-    tied = any(column is not None for column in ties)
+    tied = heaped.any() or any(column is not None for column in ties)
     if tied:
         smooth = smooth.copy()
     full = np.flatnonzero(np.diff(sample.starts) >= MIN_ROWS).tolist()
@@ -196,7 +196,10 @@ def divide_clusters(
             if inside.stop - inside.start < MIN_ROWS:
                 continue
             if tied:
-                smooth[inside] = dither(sample.rows[inside], ties)
+                rows, weights = sample.part(j)
+                # The heaps of a cluster are its own: what few pay elsewhere may be what all pay here.
+                own = [heaped_ties(rows[:, f], weights) if heaped[f] else None for f in range(d)]
+                smooth[inside] = dither(rows, [a or b for a, b in zip(own, ties, strict=True)])
             if d > N_AXES:
                 place[:, inside] = _place(smooth[inside], sample.weights[inside])
         if d <= N_AXES:

@@ -16,7 +16,7 @@ from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
 from kmad.cluster._lloyd import Partition, inertia, inertia_of_means, settle, sum_by_label
 from kmad.cluster._nearest import assign
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
-from kmad.cluster._ties import Ties, few_distinct, find_ties
+from kmad.cluster._ties import Ties, few_distinct, find_heaps, find_ties
 from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
 
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
@@ -54,6 +54,7 @@ class Ground(NamedTuple):
     weights: Floats  # (n,) or (0,)
     counts: bool  # whether they are whole: how often each row was seen
     ties: list[Ties | None]
+    heaped: NDArray[np.bool_]  # (d,) which columns have heaps
     grid: Grid | None  # with few features, the grid they are settled on
     about: Floats  # (d,)
     squares: float  # of these rows about that point; 0 where that is not known
@@ -80,7 +81,10 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     ties: list[Ties | None] = [None] * n_features if few else find_ties(X, weights, search.threads)
     smooth = [f for f in range(n_features) if ties[f] is None]
     worth = worth_of(weights) if few or not smooth else worth_of_distinct(X, weights, smooth, search.threads)
-    ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, search)
+    # Rows that are seen several times heap whatever their values.
+    repeated = few or (len(worth.rows) > 0 and not worth.counts)
+    heaped = np.zeros(n_features, bool) if repeated else find_heaps(X, ties)
+    ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, heaped, search)
     del glance  # three numbers a row
     search.tell("first look: %d regions", len(regions.size))
     thin = _thinned(ground)
@@ -136,13 +140,13 @@ def _thinned(ground: Ground) -> Ground | None:
 
 
 def _first_look(
-    X: Rows, glance: Glance, worth: Worth, ties: list[Ties | None], search: Search
+    X: Rows, glance: Glance, worth: Worth, ties: list[Ties | None], heaped: NDArray[np.bool_], search: Search
 ) -> tuple[Ground, Regions]:
     """Regions of all rows; their centres are means in all features."""
     n, d = X.shape
     weights, threads, labels = worth.rows, search.threads, np.empty(n, np.int32)
     squares = 0.0 if len(weights) else glance.squares
-    ground = Ground(X, weights, worth.counts, ties, None, glance.about, squares, labels)
+    ground = Ground(X, weights, worth.counts, ties, heaped, None, glance.about, squares, labels)
     if glance.extent is not None:
         lens = Lens(search.significance, np.zeros(d), ties, threads)
         grid, regions = find_regions(X, weights, glance.extent, labels, lens)
@@ -215,7 +219,7 @@ def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], sear
         looked_at.update(key for j, key in enumerate(keys) if known[j])
         wanted = np.array([key not in looked_at for key in keys])
         sample = _sample(ground, partition, wanted, search)
-        found = divide_clusters(sample, ground.ties, significance, search.threads)
+        found = divide_clusters(sample, ground.ties, ground.heaped, significance, search.threads)
         looked_at.update(key for j, key in enumerate(keys) if j not in found)
         # A small mode may be rows that a neighbour of several modes pushed over the border: first the neighbour.
         cuts = {j: cut for j, cut in found.items() if cut.by_dip} or found

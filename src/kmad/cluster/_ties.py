@@ -1,4 +1,4 @@
-"""Tied values: a rounded or counted value stands for the interval around it, not for a spike."""
+"""Tied values: a rounded or counted value stands for the interval around it, not for a spike; nor does a price."""
 
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,6 +19,11 @@ LOPSIDED = 2.5
 # gaps not too lopsided: of values in no order it is less than a half, of whole numbers of which some are missing 0.9.
 FEW_VALUES = 30
 REGULAR = 0.7
+# Rows among which heaps are looked for, and the share of them that others are equal to where there are any.
+HEAP_ROWS = 1 << 10
+HEAPED = 0.1
+# A value so many times as frequent as those beside it is a heap; fewer heaps than this are none.
+HEAP, FEW_HEAPS = 4.0, 4
 
 
 class Ties(NamedTuple):
@@ -41,6 +46,13 @@ class Ties(NamedTuple):
         even = (below <= LOPSIDED * above) & (above <= LOPSIDED * below)
         return bool(self.mass[1:-1][even].sum() >= REGULAR * self.mass[1:-1].sum())
 
+    @property
+    def heaped(self) -> bool:
+        """Whether many rows lie on values far more frequent than those beside them; a few values tell nothing."""
+        beside = (self.mass[:-2] + self.mass[2:]) / 2
+        heap = self.mass[1:-1] >= HEAP * beside
+        return len(self.value) >= FEW_VALUES and bool(self.mass[1:-1][heap].sum() >= HEAPED * self.mass.sum())
+
 
 def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -> list[Ties | None]:
     """The ties of every column; None where most values are distinct or in no order. No weights are weights of one."""
@@ -49,8 +61,11 @@ def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -
     mass = weights[::stride] if len(weights) else np.ones(len(sample))
 
     def look(f: int, _: int) -> Ties | None:
-        ties = column_ties(np.asarray(sample[:, f], np.float64), mass)
-        return ties if ties is not None and ties.regular else None
+        column = np.asarray(sample[:, f], np.float64)
+        ties = column_ties(column, mass)
+        if ties is None or not ties.regular:
+            return None
+        return heaped_ties(column, mass) if ties.heaped else ties
 
     return threads.map(look, pairwise(range(sample.shape[1] + 1)))
 
@@ -79,6 +94,42 @@ def _next_gap(gaps: Floats) -> Floats:
     """The gap (1,) before the first of one or two."""
     with np.errstate(over="ignore"):  # the clip takes care of it
         return np.asarray(gaps[:1] * np.clip(gaps[0] / gaps[-1], 1 / LOPSIDED, LOPSIDED))
+
+
+def find_heaps(X: NDArray[np.floating[Any]], ties: list[Ties | None]) -> NDArray[np.bool_]:
+    """Columns (d,) some of whose values are those of many rows, as prices are, and not as evenly as rounded ones."""
+    some = X[:: -(-len(X) // HEAP_ROWS)].T
+    return np.array(
+        [
+            len(np.unique(column)) <= (1 - HEAPED) * len(column) if tied is None else tied.heaped
+            for column, tied in zip(some, ties, strict=True)
+        ]
+    )
+
+
+def heaped_ties(column: Floats, weights: Floats) -> Ties | None:
+    """Ties of a column with heaps: a value stands for what lies between the next ones that are as frequent.
+
+    As frequent are values of the same power of two, or more. Fewer than four values are not heaps: they go with less
+    frequent ones, and where they are four times as frequent as those, they are what the rows have in common and stand
+    for no more than themselves. None where most values are distinct.
+    """
+    value, at = np.unique(column, return_inverse=True)
+    if 2 * len(value) > len(column):
+        return None
+    mass = np.bincount(at, weights).astype(np.float64)
+    power = np.floor(np.log2(mass))
+    heaps = np.sort(power)[-FEW_HEAPS:][0]
+    level = np.where(power < heaps + 2, np.minimum(power, heaps), power.min())
+    below, above = np.zeros(len(value)), np.zeros(len(value))
+    for least in np.unique(level):
+        frequent, own = power >= least, level == least
+        gaps = np.diff(value[frequent])
+        if len(gaps):
+            # Beyond the last one it is as far as on the other side.
+            below[own] = np.append(gaps[0], gaps)[own[frequent]]
+            above[own] = np.append(gaps, gaps[-1])[own[frequent]]
+    return Ties(value, mass, below, above)
 
 
 def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
