@@ -98,13 +98,9 @@ def _next_gap(gaps: Floats) -> Floats:
 
 def find_heaps(X: NDArray[np.floating[Any]], ties: list[Ties | None]) -> NDArray[np.bool_]:
     """Columns (d,) some of whose values are those of many rows, as prices are, and not as evenly as rounded ones."""
-    some = X[:: -(-len(X) // HEAP_ROWS)].T
-    return np.array(
-        [
-            len(np.unique(column)) <= (1 - HEAPED) * len(column) if tied is None else tied.heaped
-            for column, tied in zip(some, ties, strict=True)
-        ]
-    )
+    some = np.sort(X[:: -(-len(X) // HEAP_ROWS)], axis=0)
+    repeated = np.count_nonzero(some[1:] == some[:-1], axis=0) >= HEAPED * len(some)
+    return np.array([many if tied is None else tied.heaped for many, tied in zip(repeated, ties, strict=True)])
 
 
 def heaped_ties(column: Floats, weights: Floats) -> Ties | None:
