@@ -16,7 +16,6 @@ from kmad.cluster._ties import (
     few_distinct,
     find_heaps,
     find_ties,
-    heaped_ties,
     spread,
 )
 
@@ -30,6 +29,11 @@ def columns(values=(*VALUES, 100.0)):
 
 def ties_of(column):
     return column_ties(column, np.ones(len(column)))
+
+
+def heaped_ties(column, weights):
+    ties = column_ties(column, weights)
+    return ties and ties.between_heaps()
 
 
 def tied_columns(**values):
@@ -159,6 +163,19 @@ def test_columns_with_heaps_are_tied_to_the_next_heap(kind):
     width = dict(zip(ties[0].value.round(1), ties[0].below + ties[0].above, strict=True))
     assert width[30.1] == pytest.approx(0.1 if kind == "counts" else 0.2, rel=0.6)
     assert width[20.0] == pytest.approx(5.0 if kind == "prices" else width[30.1], rel=0.6)
+
+
+def test_heaps_of_whole_weights_are_those_of_repeated_values():
+    rng = np.random.default_rng(0)
+    value, times = np.arange(40.0), rng.integers(8, 13, 40)
+    times[::5] = 60
+    with Threads(1) as threads:
+        (weighted,) = find_ties(value[:, None], times.astype(float), threads)
+        (repeated,) = find_ties(np.repeat(value, times)[:, None], NO_WEIGHTS, threads)
+    assert weighted.heaped
+    assert weighted.above[5] == repeated.above[5] == 5.0
+    for column, other in zip(weighted, repeated, strict=True):
+        assert np.array_equal(column, other)
 
 
 def test_heaps_are_values_that_many_rows_share():

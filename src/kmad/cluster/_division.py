@@ -11,7 +11,7 @@ from kmad.cluster._axes import N_AXES, covariance, principal_axes, project, turn
 from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._lines import center_each, count_each, count_features, halve_each, scatter_each
-from kmad.cluster._ties import Ties, dither, heaped_ties
+from kmad.cluster._ties import Ties, column_ties, dither
 from kmad.cluster._valley import Valleys, deepest_valleys
 from kmad.cluster._weights import GOLDEN
 
@@ -198,8 +198,10 @@ def divide_clusters(
             if tied:
                 rows, weights = sample.part(j)
                 # The heaps of a cluster are its own: what few pay elsewhere may be what all pay here.
-                own = [heaped_ties(rows[:, f], weights) if heaped[f] else None for f in range(d)]
-                smooth[inside] = dither(rows, [a or b for a, b in zip(own, ties, strict=True)])
+                own = [column_ties(rows[:, f], weights) if heaped[f] else None for f in range(d)]
+                smooth[inside] = dither(
+                    rows, [of_all if t is None else t.between_heaps() for t, of_all in zip(own, ties, strict=True)]
+                )
             if d > N_AXES:
                 place[:, inside] = _place(smooth[inside], sample.weights[inside])
         if d <= N_AXES:

@@ -53,6 +53,26 @@ class Ties(NamedTuple):
         heap = self.mass[1:-1] >= HEAP * beside
         return len(self.value) >= FEW_VALUES and bool(self.mass[1:-1][heap].sum() >= HEAPED * self.mass.sum())
 
+    def between_heaps(self) -> "Ties":
+        """The same values, each standing for what lies between the next ones that are as frequent.
+
+        As frequent are values of the same power of two, or more. Fewer than four values are not heaps: they go with
+        less frequent ones, and where they are four times as frequent as those, they are what the rows have in common
+        and stand for no more than themselves.
+        """
+        power = np.floor(np.log2(self.mass))
+        heaps = np.sort(power)[-FEW_HEAPS:][0]
+        level = np.where(power < heaps + 2, np.minimum(power, heaps), power.min())
+        below, above = np.zeros(len(power)), np.zeros(len(power))
+        for least in np.unique(level):
+            frequent, own = power >= least, level == least
+            gaps = np.diff(self.value[frequent])
+            if len(gaps):
+                # Beyond the last one it is as far as on the other side.
+                below[own] = np.append(gaps[0], gaps)[own[frequent]]
+                above[own] = np.append(gaps, gaps[-1])[own[frequent]]
+        return self._replace(below=below, above=above)
+
 
 def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -> list[Ties | None]:
     """The ties of every column; None where most values are distinct or in no order. No weights are weights of one."""
@@ -61,11 +81,10 @@ def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -
     mass = weights[::stride] if len(weights) else np.ones(len(sample))
 
     def look(f: int, _: int) -> Ties | None:
-        column = np.asarray(sample[:, f], np.float64)
-        ties = column_ties(column, mass)
+        ties = column_ties(np.asarray(sample[:, f], np.float64), mass)
         if ties is None or not ties.regular:
             return None
-        return heaped_ties(column, mass) if ties.heaped else ties
+        return ties.between_heaps() if ties.heaped else ties
 
     return threads.map(look, pairwise(range(sample.shape[1] + 1)))
 
@@ -101,31 +120,6 @@ def find_heaps(X: NDArray[np.floating[Any]], ties: list[Ties | None]) -> NDArray
     some = np.sort(X[:: -(-len(X) // HEAP_ROWS)], axis=0)
     repeated = np.count_nonzero(some[1:] == some[:-1], axis=0) >= HEAPED * len(some)
     return np.array([many if tied is None else tied.heaped for many, tied in zip(repeated, ties, strict=True)])
-
-
-def heaped_ties(column: Floats, weights: Floats) -> Ties | None:
-    """Ties of a column with heaps: a value stands for what lies between the next ones that are as frequent.
-
-    As frequent are values of the same power of two, or more. Fewer than four values are not heaps: they go with less
-    frequent ones, and where they are four times as frequent as those, they are what the rows have in common and stand
-    for no more than themselves. None where most values are distinct.
-    """
-    value, at = np.unique(column, return_inverse=True)
-    if 2 * len(value) > len(column):
-        return None
-    mass = np.bincount(at, weights).astype(np.float64)
-    power = np.floor(np.log2(mass))
-    heaps = np.sort(power)[-FEW_HEAPS:][0]
-    level = np.where(power < heaps + 2, np.minimum(power, heaps), power.min())
-    below, above = np.zeros(len(value)), np.zeros(len(value))
-    for least in np.unique(level):
-        frequent, own = power >= least, level == least
-        gaps = np.diff(value[frequent])
-        if len(gaps):
-            # Beyond the last one it is as far as on the other side.
-            below[own] = np.append(gaps[0], gaps)[own[frequent]]
-            above[own] = np.append(gaps, gaps[-1])[own[frequent]]
-    return Ties(value, mass, below, above)
 
 
 def spread(ties: Ties, first: int, width: float, n_cells: int) -> Floats:
