@@ -22,6 +22,21 @@ def found(X, n_clusters=None, weights=NO_WEIGHTS):
     return clusters, told
 
 
+def settle_some_first(monkeypatch, n_rows, n_rows_of_cluster=1):
+    """Let about so many rows be settled first, few as they are; returns where the numbers of settled rows appear."""
+    settled, settle = [], _search.settle
+
+    def spy(X, *rest, **limits):
+        settled.append(len(X))
+        return settle(X, *rest, **limits)
+
+    monkeypatch.setattr(_search, "THIN_ROWS", n_rows)
+    monkeypatch.setattr(_search, "THIN_CLUSTER", n_rows_of_cluster)
+    monkeypatch.setattr(_search, "LEAST_STRIDE", 2)
+    monkeypatch.setattr(_search, "settle", spy)
+    return settled
+
+
 def make_groups(d, sizes, distance=12.0, seed=0):
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(len(sizes)), sizes)
@@ -105,8 +120,9 @@ def test_search_settles_every_so_many_rows_first(n_clusters, weighted, monkeypat
     X, group = X[order], group[order]
     weights = np.random.default_rng(2).integers(1, 4, len(X)).astype(float) if weighted else NO_WEIGHTS
     expected, _ = found(X, n_clusters, weights)
-    monkeypatch.setattr(_search, "THIN_ROWS", 150)
+    settled = settle_some_first(monkeypatch, 150)
     clusters, _ = found(X, n_clusters, weights)
+    assert (settled[0], settled[-1]) == (155, 930)
     assert clusters.partition.converged
     assert len(clusters.partition.centers) == (n_clusters or 4)
     together = np.unique(np.stack([group, clusters.partition.labels]), axis=1)
@@ -123,6 +139,29 @@ def test_search_finds_among_all_rows_what_few_of_them_do_not_show(monkeypatch):
     X[group == 2] = X[group == 1] + np.array([3.7, 0, 0, 0, 0, 0])
     X = X[rng.permutation(len(X))]
     assert len(found(np.ascontiguousarray(X[::6]))[0].partition.centers) == 2
-    monkeypatch.setattr(_search, "THIN_ROWS", 180)
+    settled = settle_some_first(monkeypatch, 180)
     clusters, told = found(X)
+    assert settled[0] < len(X)
     assert len(clusters.partition.centers) == 3, told
+
+
+def test_search_leaves_to_all_rows_what_only_single_features_show(monkeypatch):
+    # The first three axes are wider than the one along which the two groups lie apart.
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-8.5, 8.5, size=(1200, 5))
+    group = np.repeat([0, 1], 600)
+    X[:, 4] = rng.normal(size=1200) + 9 * group
+    X = X[rng.permutation(1200)]
+    settled = settle_some_first(monkeypatch, 600)
+    clusters, told = found(X)
+    assert told == ["first look: 1 regions", "looked again: 2 regions"]
+    assert settled == [600, 1200, 1200]
+    assert len(clusters.partition.centers) == 2
+
+
+@pytest.mark.parametrize(("n_rows_of_cluster", "first"), [(150, 300), (301, 600)])
+def test_search_settles_enough_rows_of_every_cluster_first(n_rows_of_cluster, first, monkeypatch):
+    X, _ = make_groups(5, [300, 300], distance=30.0)
+    settled = settle_some_first(monkeypatch, 100, n_rows_of_cluster)
+    found(X)
+    assert settled[0] == first

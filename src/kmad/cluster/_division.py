@@ -172,12 +172,19 @@ class Modes(NamedTuple):
 
 
 def divide_clusters(
-    sample: Sample, ties: list[Ties | None], heaped: NDArray[np.bool_], significance: float, threads: Threads
+    sample: Sample,
+    ties: list[Ties | None],
+    heaped: NDArray[np.bool_],
+    significance: float,
+    threads: Threads,
+    *,
+    along_features: bool = True,
 ) -> dict[int, Finding]:
     """Cut the clusters with more than one mode.
 
     One line joins the two means of the rows, the other is the one of many directions with the largest dip. Beyond
-    three features every feature is a line as well, and the significance is shared between these and those.
+    three features every feature is a line as well, unless they are left out, and the significance is shared between
+    these and those.
     """
     n_clusters, d = len(sample.starts) - 1, sample.rows.shape[1]
     # Lines that lie close together are hardly more than one: they are worth as many as there are axes.
@@ -228,14 +235,16 @@ def divide_clusters(
     wide, tried = np.empty((*many.shape[:2], WIDE_BINS)), np.zeros(many.shape[:2])
     valleys = Valleys(*map(np.concatenate, zip(*threads.map(try_lines, parts), strict=True)))
     of_lines = _modes(dips.ravel(), valleys, each)
-    of_features = _along_features(smooth, sample, full, significance / 2, threads) if d > N_AXES else {}
+    of_features: dict[int, Modes] = {}
+    if d > N_AXES and along_features:
+        of_features = _along_features(smooth, sample, full, significance / 2, threads)
     found: dict[int, Finding] = {}
     for j in full:
         inside = slice(sample.starts[j], sample.starts[j + 1])
         modes = of_lines.take(slice(2 * j, 2 * j + 2))
         m = int(np.argmax(modes.margin))
         along = lines[j, m] @ place[:, inside]
-        if d > N_AXES:
+        if j in of_features:
             f = int(np.argmax(of_features[j].margin))
             if of_features[j].margin[f] > modes.margin[m]:
                 modes, m, along = of_features[j], f, smooth[inside, f]

@@ -11,7 +11,7 @@ from kmad._jit import frozen
 from kmad._threads import Threads
 from kmad.cluster._axes import N_AXES, find_axes, project
 from kmad.cluster._cells import settle_on_cells
-from kmad.cluster._division import SAMPLE_ROWS, Sample, divide_clusters, halve, sample_clusters
+from kmad.cluster._division import Sample, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
 from kmad.cluster._lloyd import Partition, inertia, inertia_of_means, settle, sum_by_label
 from kmad.cluster._nearest import assign
@@ -22,9 +22,11 @@ from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
 # A sample of one region is looked at once as a whole and once as a cluster; data of k clusters k times as clusters.
 # With this share of the significance, at most two clusters of a hundred are divided needlessly at one of 0.05.
 AGAIN = 0.4
-# Beyond three features, every so many rows are settled first that at least this many are left: what is found among
-# them is settled again with all rows, which then takes few iterations.
-THIN_ROWS = 1 << 17
+# Beyond three features, every so many rows are settled first, at least this many in all and of a cluster: what is found
+# among them is settled again with all rows, which then takes few iterations.
+THIN_ROWS, THIN_CLUSTER = 1 << 14, 1 << 8
+# All rows are settled at once where every so many are needed.
+LEAST_STRIDE = 8
 # Regions with fewer rows than this among them wait for all rows.
 THIN_REGION = 16
 # Bandwidths along an axis are no finer than this part of the interval that a tied value stands for.
@@ -87,7 +89,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, heaped, search)
     del glance  # three numbers a row
     search.tell("first look: %d regions", len(regions.size))
-    thin = _thinned(ground)
+    thin = _thinned(ground, search.n_clusters or len(regions.size))
     if search.n_clusters is not None:
         centers, mass = regions.center, regions.size
         if thin is not None:
@@ -95,15 +97,11 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
             centers, mass = partition.centers, partition.mass
         partition = _reach(ground, centers, mass, search.n_clusters, search)
     else:
-        known = np.zeros(len(regions.size), bool)
         if thin is not None:
             large = regions.size >= THIN_REGION * thin.stride
-            partition, among = _look_again(thin, regions.take(large), known[large], search)
-            # A cluster that was looked at through as many rows as ever need not be looked at once more.
-            known = np.bincount(partition.labels) >= SAMPLE_ROWS
+            partition, among = _look_again(thin, regions.take(large), search)
             regions = joined([among._replace(center=partition.centers), regions.take(~large)])
-            known = np.append(known, np.zeros(len(regions.size) - len(known), bool))
-        partition, regions = _look_again(ground, regions, known, search)
+        partition, regions = _look_again(ground, regions, search)
     if partition.inertia is not None:
         partition = partition._replace(inertia=worth.unit * partition.inertia)
     return Found(partition, regions._replace(size=regions.size * worth.unit))
@@ -128,10 +126,10 @@ def _glance(X: Rows, weights: Floats, threads: Threads) -> Glance:
     return Glance(None, axes, place, mean, squares)
 
 
-def _thinned(ground: Ground) -> Ground | None:
-    """Every so many rows; None where they settle quickly as they are."""
-    stride = len(ground.X) // THIN_ROWS
-    if ground.grid is not None or stride < 2:
+def _thinned(ground: Ground, n_clusters: int) -> Ground | None:
+    """Every so many rows, enough for about so many clusters; None where all settle quickly as they are."""
+    stride = len(ground.X) // max(THIN_ROWS, THIN_CLUSTER * n_clusters)
+    if ground.grid is not None or stride < LEAST_STRIDE:
         return None
     # To take rows is twice as fast as to copy a slice of them.
     X = frozen(ground.X.take(np.arange(0, len(ground.X), stride), axis=0))
@@ -198,28 +196,26 @@ def _sample(ground: Ground, partition: Partition, wanted: NDArray[np.bool_], sea
     )
 
 
-def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], search: Search) -> Found:
-    """Settle, and divide clusters of more than one mode, until every cluster has one.
-
-    Regions that are known to be of one mode are not asked before they change.
-    """
+def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
+    """Settle, and divide clusters of more than one mode, until every cluster has one."""
     significance = AGAIN * search.significance
     looked_at: set[bytes] = set()
     n_before = 0
-    order = np.argsort(-regions.size, kind="stable")
-    regions, known = regions.take(order), known[order]
+    regions = regions.take(np.argsort(-regions.size, kind="stable"))
     n_iter = 0
     while True:
         partition = _settle(ground, regions.center, search)
         n_iter += partition.n_iter
-        regions, known = regions.take(partition.seed), known[partition.seed]
+        regions = regions.take(partition.seed)
         # A cluster that did not change keeps its mass, and its mean as far as sums do not depend on their order.
         offset = (partition.centers - ground.X[0]).astype(np.float32)
         keys = [mean.tobytes() + mass.tobytes() for mean, mass in zip(offset, partition.mass, strict=True)]
-        looked_at.update(key for j, key in enumerate(keys) if known[j])
         wanted = np.array([key not in looked_at for key in keys])
         sample = _sample(ground, partition, wanted, search)
-        found = divide_clusters(sample, ground.ties, ground.heaped, significance, search.threads)
+        # What only single features show can wait for all rows.
+        found = divide_clusters(
+            sample, ground.ties, ground.heaped, significance, search.threads, along_features=ground.stride == 1
+        )
         looked_at.update(key for j, key in enumerate(keys) if j not in found)
         # A small mode may be rows that a neighbour of several modes pushed over the border: first the neighbour.
         cuts = {j: cut for j, cut in found.items() if cut.by_dip} or found
@@ -237,7 +233,6 @@ def _look_again(ground: Ground, regions: Regions, known: NDArray[np.bool_], sear
             parts.append(Regions(size, division.centers, division.centers, statistic * two, critical * two, two > 0))
         regions = joined(parts)
         regions = regions.take(np.argsort(-regions.size, kind="stable"))
-        known = np.zeros(len(regions.size), bool)
         search.tell("looked again: %d regions", len(regions.size))
         _again(ground, search)
 
