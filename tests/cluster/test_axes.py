@@ -7,7 +7,7 @@ from tests.strategies import weighted_tables
 from kmad import _threads
 from kmad._threads import Threads
 from kmad.cluster import _axes
-from kmad.cluster._axes import N_AXES, covariance, find_axes, principal_axes, project
+from kmad.cluster._axes import N_AXES, covariance, find_axes, principal_axes, project, project_each
 
 NO_WEIGHTS = np.empty(0)
 MANY = st.integers(1, 6)
@@ -47,6 +47,27 @@ def test_covariance_does_not_depend_on_the_threads(monkeypatch):
         (place, squares), other = [project(X, X[0], axes, threads) for threads in (one, two)]
     assert np.array_equal(place, other.place)
     assert squares == other.squares
+
+
+@pytest.mark.parametrize("d", [2, 5, 30])
+def test_every_cluster_is_projected_on_its_own_axes(d):
+    # The third cluster has no rows, the fourth lies on a line, and the last is not asked for.
+    rng = np.random.default_rng(d)
+    sizes = [40, 60, 0, 20, 30]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    rows = np.concatenate([stretched(rng, size, rng.uniform(1, 9, d))[0] + 7.0 * size for size in sizes])
+    rows[100:120, 1:] = 0.0
+    weights = rng.uniform(0.5, 2.0, len(rows))
+    place = np.full((3, len(rows)), np.nan)
+    project_each(rows, weights, starts, 0, 4, place)
+    assert np.isnan(place[:, 120:]).all()
+    for j in (0, 1, 3):
+        part = slice(starts[j], starts[j + 1])
+        table, mean = covered(rows[part], weights[part])
+        axes = principal_axes(table)
+        expected = np.zeros((3, sizes[j]))
+        expected[: axes.shape[1]] = ((rows[part] - mean) @ axes).T
+        assert place[:, part] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
 from kmad._threads import MAX_CHUNKS, Threads, row_chunks
-from kmad.cluster._axes import N_AXES, covariance, principal_axes, project, turned
+from kmad.cluster._axes import N_AXES, project_each, turned
 from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
 from kmad.cluster._lines import center_each, count_each, count_features, halve_each, scatter_each
@@ -40,6 +40,8 @@ DIRECTIONS = {
 NARROWEST = 4.0
 # The part of the significance that the valley has: what it alone shows, small modes far out, is beyond doubt.
 VALLEY_SHARE = 0.01
+# Rows that take as long as the lines of a cluster do however few rows it has, and that are worth a thread.
+LINES_ROWS, PART_ROWS = 1 << 9, 1 << 12
 # Lines whose counts are held at once.
 LINES_AT_ONCE = 1 << 8
 # Rows of a sample that are read side by side.
@@ -126,27 +128,27 @@ def sample_clusters(
 
 def halve(rows: Floats, weights: Floats) -> Division | None:
     """Two-means of the rows along their principal axes; None where all rows are equal."""
-    place, cuts, gains = _place(rows, weights), np.empty((1, 2, 3)), np.empty(1)
-    halve_each(place, frozen(weights), np.array([0, len(rows)]), len(rows), 0, 1, cuts, gains)
+    place, cuts, gains = np.empty((3, len(rows))), np.empty((1, 2, 3)), np.empty(1)
+    mass, starts = frozen(weights), np.array([0, len(rows)])
+    _place_each(rows, mass, starts, 0, 1, place)
+    halve_each(place, mass, starts, len(rows), 0, 1, cuts, gains)
     if not gains[0] > 0:
         return None
     below, above = cuts[0]
     return _cut(rows, weights, (above - below) @ (place - (below[:, None] + above[:, None]) / 2) > 0)
 
 
-def _place(rows: Floats, weights: Floats) -> Floats:
-    """Where the rows lie in three coordinates (3, m): the features, or the principal axes of more than three.
+def _place_each(rows: Floats, weights: Floats, starts: NDArray[np.int64], first: int, last: int, place: Floats) -> None:
+    """Write where the rows of each cluster from first to last lie in three coordinates, less their mean.
 
-    Beyond the third axis lies what the two means of a small cluster would take for a direction.
+    These are the features, or the principal axes of more than three: beyond the third axis lies what the two means of a
+    small cluster would take for a direction.
     """
-    offset = frozen(rows - np.einsum("i,ij->j", weights, rows) / weights.sum())
-    if rows.shape[1] > N_AXES:
-        with Threads(1) as thread:
-            axes = principal_axes(covariance(offset, weights, np.zeros(rows.shape[1]), thread))
-            offset = project(offset, np.zeros(rows.shape[1]), axes, thread).place
-    place = np.zeros((3, len(rows)))
-    place[: offset.shape[1]] = offset.T
-    return place
+    if rows.shape[1] <= N_AXES:
+        center_each(rows, weights, starts, first, last, place)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            project_each(rows, weights, starts, first, last, place)
 
 
 class Finding(NamedTuple):
@@ -198,21 +200,16 @@ def divide_clusters(
     dips, counts = np.zeros((n_clusters, 2)), np.zeros((n_clusters, 2, N_BINS))
 
     def place_rows(first: int, last: int) -> None:
-        for j in range(first, last):
-            inside = slice(sample.starts[j], sample.starts[j + 1])
-            if inside.stop - inside.start < MIN_ROWS:
+        for j in range(first, last) if tied else ():
+            rows, weights = sample.part(j)
+            if len(rows) < MIN_ROWS:
                 continue
-            if tied:
-                rows, weights = sample.part(j)
-                # The heaps of a cluster are its own: what few pay elsewhere may be what all pay here.
-                own = [column_ties(rows[:, f], weights) if heaped[f] else None for f in range(d)]
-                smooth[inside] = dither(
-                    rows, [of_all if t is None else t.between_heaps() for t, of_all in zip(own, ties, strict=True)]
-                )
-            if d > N_AXES:
-                place[:, inside] = _place(smooth[inside], sample.weights[inside])
-        if d <= N_AXES:
-            center_each(smooth, sample.weights, sample.starts, first, last, place)
+            # The heaps of a cluster are its own: what few pay elsewhere may be what all pay here.
+            own = [column_ties(rows[:, f], weights) if heaped[f] else None for f in range(d)]
+            smooth[sample.starts[j] : sample.starts[j + 1]] = dither(
+                rows, [of_all if t is None else t.between_heaps() for t, of_all in zip(own, ties, strict=True)]
+            )
+        _place_each(smooth, sample.weights, sample.starts, first, last, place)
         scatter_each(place, sample.weights, sample.starts, first, last, scatter)
 
     def try_lines(first: int, last: int) -> Valleys:
@@ -226,8 +223,9 @@ def divide_clusters(
         find_dips(counts, two, _dip_critical_of_line(each), 0, first, last, dips)
         return _valleys(counts[part].reshape(-1, N_BINS), each)
 
-    at_once = -(-n_clusters // MAX_CHUNKS)
-    parts = [(first, min(first + at_once, n_clusters)) for first in range(0, n_clusters, at_once)]
+    # Every part has some steps in Python.
+    n_parts = min(MAX_CHUNKS, n_clusters, max(1, (len(sample.rows) + LINES_ROWS * n_clusters) // PART_ROWS))
+    parts = [(n_clusters * c // n_parts, n_clusters * (c + 1) // n_parts) for c in range(n_parts)]
     threads.map(place_rows, parts)
     scatter[np.diff(sample.starts) < MIN_ROWS] = 0.0
     many, n_many = _directions(scatter)
