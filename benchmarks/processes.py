@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,23 @@ LOAD = {
 }
 
 
+@cache
+def byte_code() -> tempfile.TemporaryDirectory[str]:
+    """Where fresh processes keep Python's byte code, which goes when this one ends.
+
+    pip writes it when it installs a package; other installers do not, and where Python may not write it either, every
+    process compiles the sources of all that it imports once more, which takes longer than anything that is timed.
+    """
+    return tempfile.TemporaryDirectory()
+
+
 def run(code: str, *arguments: str, **environment: str) -> float:
-    """The number that `code` prints last in a fresh process."""
+    """The number that `code` prints last in a fresh process, which finds byte code of what others have imported."""
+    kept = {"PYTHONPYCACHEPREFIX": byte_code().name, "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=os.environ | kept | environment,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -90,11 +102,11 @@ def measure_imports(rounds: int) -> list[dict[str, Any]]:
     say("imports")
     codes = {name: TIMED.format(before=before, timed=timed) for name, (before, timed) in IMPORTS.items()}
     times: dict[str, list[float]] = {name: [] for name in codes}
-    # The first turn reads the files from disk and is left out, unless it is the only one.
-    for turn in range(rounds if rounds == 1 else rounds + 1):
+    # The first turn reads the files from disk and writes byte code.
+    for turn in range(rounds + 1):
         for name, code in codes.items():
             seconds = run(code)
-            if turn or rounds == 1:
+            if turn:
                 times[name].append(seconds)
     return [{"what": name, "seconds": seconds} for name, seconds in times.items()]
 
@@ -107,16 +119,19 @@ def measure_first_fits(rounds: int) -> list[dict[str, Any]]:
         draw = DRAW.format(features=features)
         code = TIMED.format(before=f"{draw}\nfrom kmad import KMad", timed="KMad().fit(X)")
         empty, warm, n_kernels = [], [], []
-        for _ in range(rounds):
+        # As of the imports, the first turn does not count.
+        for turn in range(rounds + 1):
             with tempfile.TemporaryDirectory() as folder:
-                empty.append(run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1"))
-                n_kernels.append(len(list(Path(folder).rglob("*.nbc"))))
-                warm.append(run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1"))
+                seconds = [run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1") for _ in range(2)]
+                if turn:
+                    empty.append(seconds[0])
+                    warm.append(seconds[1])
+                    n_kernels.append(len(list(Path(folder).rglob("*.nbc"))))
         results.append({"features": features, "empty": empty, "warm": warm, "n_kernels": n_kernels})
     draw = DRAW.format(features=2)
     fit = "KMeans(3, n_init=1, random_state=0).fit(X)"
     code = TIMED.format(before=f"{draw}\nfrom sklearn.cluster import KMeans", timed=fit)
-    results.append({"features": 2, "peer": KMEANS, "warm": [run(code) for _ in range(rounds)]})
+    results.append({"features": 2, "peer": KMEANS, "warm": [run(code) for _ in range(rounds + 1)][1:]})
     return results
 
 
