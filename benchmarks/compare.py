@@ -15,7 +15,7 @@ from benchmarks.peers import KMAD, KMEANS, KMEANS_TEN, Peer
 # Worker threads of OpenMP spin for some milliseconds after their work: the next in turn waits until they sleep.
 PAUSE = 0.05
 # A first run this long, in seconds, is counted; a shorter one warms up.
-LONG = 5.0
+LONG = 1.0
 WARM_UP_ROWS, WARM_UP_CLUSTERS = 500, 5
 
 
@@ -23,7 +23,7 @@ class Effort(NamedTuple):
     """How long a comparison may take."""
 
     rounds: int = 5
-    seconds: float = 35.0  # of one peer on one set: no further round is begun that would pass it
+    seconds: float = 25.0  # of one peer on one set: no further round is begun that would pass it
     longest: float = 12.0  # ten starts are not run where ten times one start takes longer
 
 

@@ -111,6 +111,13 @@ def measure_imports(rounds: int) -> list[dict[str, Any]]:
     return [{"what": name, "seconds": seconds} for name, seconds in times.items()]
 
 
+def time_first_fit(code: str) -> tuple[float, float, int]:
+    """Seconds with an empty cache and with what that leaves in it, and how many functions are compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty, warm = (run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1") for _ in range(2))
+        return empty, warm, len(list(Path(folder).rglob("*.nbc")))
+
+
 def measure_first_fits(rounds: int) -> list[dict[str, Any]]:
     """Seconds of the first fit after the import, with an empty cache of machine code and then with that cache."""
     results = []
@@ -118,15 +125,7 @@ def measure_first_fits(rounds: int) -> list[dict[str, Any]]:
         say(f"first fit, {features} features")
         draw = DRAW.format(features=features)
         code = TIMED.format(before=f"{draw}\nfrom kmad import KMad", timed="KMad().fit(X)")
-        empty, warm, n_kernels = [], [], []
-        # As of the imports, the first turn does not count.
-        for turn in range(rounds + 1):
-            with tempfile.TemporaryDirectory() as folder:
-                seconds = [run(code, NUMBA_CACHE_DIR=folder, KMAD_CACHE="1") for _ in range(2)]
-                if turn:
-                    empty.append(seconds[0])
-                    warm.append(seconds[1])
-                    n_kernels.append(len(list(Path(folder).rglob("*.nbc"))))
+        empty, warm, n_kernels = map(list, zip(*(time_first_fit(code) for _ in range(rounds)), strict=True))
         results.append({"features": features, "empty": empty, "warm": warm, "n_kernels": n_kernels})
     draw = DRAW.format(features=2)
     fit = "KMeans(3, n_init=1, random_state=0).fit(X)"
