@@ -38,7 +38,6 @@ IMPORTS = {
     "from kmad import KMad, after numba and sklearn.base": ("import numba, sklearn.base", "from kmad import KMad"),
     "from sklearn.cluster import KMeans": ("", "from sklearn.cluster import KMeans"),
 }
-FEATURES = (2, 16)
 
 # Resetting the peak works on Linux alone; elsewhere the peak of the imports may hide a small one of the fit.
 MEMORY = """
@@ -118,10 +117,10 @@ def time_first_fit(code: str) -> tuple[float, float, int]:
         return empty, warm, len(list(Path(folder).rglob("*.nbc")))
 
 
-def measure_first_fits(rounds: int) -> list[dict[str, Any]]:
+def measure_first_fits(feature_counts: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
     """Seconds of the first fit after the import, with an empty cache of machine code and then with that cache."""
     results = []
-    for features in FEATURES:
+    for features in feature_counts:
         say(f"first fit, {features} features")
         draw = DRAW.format(features=features)
         code = TIMED.format(before=f"{draw}\nfrom kmad import KMad", timed="KMad().fit(X)")

@@ -55,13 +55,14 @@ class Form(NamedTuple):
     fits: Effort
     growth: Effort
     processes: int  # fresh processes of each kind
+    first_fits: tuple[int, ...]  # features of the first fits
 
     def rows(self, rows: int) -> int:
         return rows if rows <= 5_000 else max(1_000, rows // self.shrink)
 
 
-FULL = Form(1, Effort(), Effort(seconds=12.0), 5)
-QUICK = Form(100, Effort(rounds=3, seconds=0.5, longest=0.5), Effort(rounds=3, seconds=0.3), 1)
+FULL = Form(1, Effort(), Effort(seconds=12.0), 5, (2, 16))
+QUICK = Form(100, Effort(rounds=3, seconds=0.5, longest=0.5), Effort(rounds=3, seconds=0.3), 1, (2,))
 
 
 def describe_machine() -> dict[str, Any]:
@@ -252,7 +253,7 @@ def measure_processes(form: Form) -> dict[str, Any]:
     return {
         "memory": measure_memory(sizes if form is FULL else sizes[1:]),
         "imports": measure_imports(form.processes),
-        "first_fits": measure_first_fits(form.processes),
+        "first_fits": measure_first_fits(form.first_fits, form.processes),
     }
 
 
