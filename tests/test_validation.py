@@ -45,7 +45,7 @@ def test_real_at_the_least_passes():
     assert check_real("size", 0, least=0, below=np.inf) is None
 
 
-@pytest.mark.parametrize("value", [0, 1, -0.5, 2, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [0, 1, -0.5, 2, np.nan, np.inf, -np.inf, 10**400, -(10**400)])
 def test_real_at_or_beyond_the_limits_is_a_value_error(value):
     message = f"size must lie between 0 and 1, both excluded; got {value!r}."
     assert raised(ValueError, check_real, value, above=0.0, below=1.0) == message

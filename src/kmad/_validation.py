@@ -1,5 +1,6 @@
 """Checks of arguments that several parts share: each error names the argument, the rule and the value."""
 
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -25,7 +26,10 @@ def check_real(
     """Raise unless the value is a number from `least`, or above `above`, up to but not at `below`."""
     if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a number; got {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # hundreds of digits, which are beyond every limit
+        number = math.inf
     if above is not None and not above < number < below:
         raise ValueError(f"{name} must lie between {above:g} and {below:g}, both excluded; got {value!r}.")
     if least is not None and not least <= number < below:

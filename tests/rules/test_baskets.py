@@ -2,6 +2,7 @@ import gzip
 import pickle
 import subprocess
 import sys
+from codecs import BOM_UTF8
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,9 @@ def test_one_hot_arrays_are_read_chunk_by_chunk(monkeypatch, shape, share):
 @pytest.mark.parametrize("name", ["baskets.dat", "baskets.dat.gz"])
 def test_fimi_files_are_baskets(tmp_path, name):
     path = tmp_path / name
-    for text in (b"300 7\n7 -2\t7 \r\n300\n-2 300 7\n", b"300 7\n7 -2\n300\n-2 300 7"):
+    lines = [b"300 7", b"7 -2\t7 ", b"300", b"-2 300 7"]
+    ends = (b"\n", b"\r\n", b"\r")
+    for text in (*(end.join(lines) + end for end in ends), b"\n".join(lines), BOM_UTF8 + b"\n".join(lines)):
         path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
         for given in (path, str(path)):
             assert supports(given, {300: "milk", 7: "bread", -2: "tea"}) == SUPPORTS
@@ -184,6 +187,16 @@ def test_a_fimi_file_of_other_things_names_the_line(tmp_path, text):
     path = tmp_path / "baskets.dat"
     path.write_text("1 2\n" + text, encoding="ascii")
     with pytest.raises(ValueError, match="must hold integers with blanks between; line 2 of"):
+        apriori(path, min_support=1)
+
+
+@pytest.mark.parametrize(
+    "content", [b"1 2\n", gzip.compress(b"1 2\n" * 99)[:-9], gzip.compress(b"1 2")[:10] + b"x" * 20]
+)
+def test_a_file_that_is_not_of_gzip_is_named(tmp_path, content):
+    path = tmp_path / "baskets.dat.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"must be one of gzip; .*baskets\.dat\.gz is not: "):
         apriori(path, min_support=1)
 
 
@@ -257,6 +270,7 @@ def test_the_table_is_left_as_it_was():
             {},
         ),
         (ValueError, "a one-hot array must hold 0 and 1 or booleans; got 3 in row 0, column 1", np.array([[0, 3]]), {}),
+        (ValueError, "got masked in row 0, column 1", np.ma.masked_array([[0, 1]], mask=[[False, True]]), {}),
         (TypeError, "a one-hot array must hold 0 and 1 or booleans; got the dtype", np.array([["a"]]), {}),
         (ValueError, "a sparse matrix of baskets must hold 0 and 1; got 2", sparse.csr_matrix([[2, 0]]), {}),
         (ValueError, "a sparse matrix of baskets must have two dimensions; got 1", sparse.coo_array(np.ones(3)), {}),

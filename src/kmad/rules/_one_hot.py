@@ -118,6 +118,9 @@ def read_array(array: NDArray[Any], labels: Labels, backend: str | None, threads
     """Baskets of a one-hot array."""
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a one-hot array must hold 0 and 1 or booleans; got the dtype {array.dtype}.")
+    if np.ma.is_masked(array):
+        i, j = np.argwhere(np.ma.getmaskarray(array))[0].tolist()
+        raise other_value("array", "masked", i, labels[j])
     t = find_other(array)
     if t >= 0:
         i, j = divmod(t, array.shape[1])

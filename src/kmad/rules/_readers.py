@@ -2,7 +2,9 @@
 
 import gzip
 import sys
+import zlib
 from array import array
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain, count, filterfalse
@@ -224,7 +226,13 @@ def read_fimi(path: Path) -> Baskets:
     """Baskets of a file with a line for each, of integers with blanks between."""
     text = path.read_bytes()
     if path.suffix == ".gz":
-        text = gzip.decompress(text)
+        try:
+            text = gzip.decompress(text)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"a file whose name ends in .gz must be one of gzip; {path} is not: {error}.") from error
+    text = text.removeprefix(BOM_UTF8)
+    if b"\n" not in text:
+        text = text.replace(b"\r", b"\n")
     if text and not text.endswith(b"\n"):
         text += b"\n"
     letters = np.frombuffer(text, np.uint8)
