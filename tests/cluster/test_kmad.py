@@ -390,7 +390,7 @@ def test_constant_column_makes_no_rows_the_same(kind, first):
 @pytest.mark.parametrize("d", [3, 4])
 def test_prices_are_no_clusters(d):
     rng = np.random.default_rng(0)
-    n = rows(20_000, 3000)
+    n = rows(20_000, 800)
     price = np.sort(rng.lognormal(2.7, 0.35, 25).round(2))
     sums = rng.lognormal(2.7, 0.35, n).round(2)
     at_price = price[np.minimum(np.searchsorted(price, rng.lognormal(2.7, 0.35, n)), 24)]

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.asserts import rows
 
 from kmad._threads import Threads
 from kmad.cluster._weights import SAMPLE_ROWS, some_equal, total_of_distinct, worth_of, worth_of_distinct
@@ -58,11 +59,11 @@ def worth_of_drawn(X, weights):
 def test_total_of_distinct_rows_is_their_weight(data, n, typed):
     X = data.draw(arrays(typed, (n, 2), elements=st.sampled_from([-0.0, 0.0, 1.0, 2.0])))
     weights = data.draw(arrays(np.float64, n, elements=st.integers(1, 5).map(float)))
-    rows = X.tolist()
-    expected = [sum(w for other, w in zip(rows, weights, strict=True) if other == row) for row in rows]
-    distinct = [i for i, row in enumerate(rows) if rows.index(row) == i]
+    listed = X.tolist()
+    expected = [sum(w for other, w in zip(listed, weights, strict=True) if other == row) for row in listed]
+    distinct = [i for i, row in enumerate(listed) if listed.index(row) == i]
     assert sorted(total_of(X, weights)) == sorted(expected[i] for i in distinct)
-    assert sorted(total_of(X, NO_WEIGHTS)) == sorted(rows.count(rows[i]) for i in distinct)
+    assert sorted(total_of(X, NO_WEIGHTS)) == sorted(listed.count(listed[i]) for i in distinct)
 
 
 @pytest.mark.parametrize("typed", [np.float32, np.float64])
@@ -84,7 +85,7 @@ def test_total_of_distinct_rows_takes_all_that_are_equal(typed, weighted):
 @pytest.mark.parametrize("distinct", [1, 5, 200])
 def test_total_of_few_distinct_rows_is_seen_in_any_part(distinct, weighted):
     rng = np.random.default_rng(0)
-    n = 100 * SAMPLE_ROWS
+    n = rows(100, 10) * SAMPLE_ROWS
     X = rng.normal(size=(distinct, 2))[rng.integers(distinct, size=n)]
     total = total_of(X, np.full(n, 0.5) if weighted else NO_WEIGHTS)
     assert len(total) == distinct
@@ -94,7 +95,7 @@ def test_total_of_few_distinct_rows_is_seen_in_any_part(distinct, weighted):
 
 def test_rows_that_occur_once_are_not_taken_for_many():
     rng = np.random.default_rng(0)
-    n = 100 * SAMPLE_ROWS
+    n = rows(100, 10) * SAMPLE_ROWS
     # Nine in ten are one row; all others occur once.
     X = np.where(rng.random((n, 1)) < 0.9, 0.0, rng.normal(size=(n, 1)))
     total = np.sort(total_of(X, NO_WEIGHTS))
