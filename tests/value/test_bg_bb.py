@@ -4,6 +4,8 @@ from tests.value import latent
 from tests.value.purchases import assert_derivatives, assert_predictions
 
 from kmad import BGBB
+from kmad._threads import Threads
+from kmad.value._bg_bb import _middles
 
 # Donations of 1996 to 2001 by those who first gave in 1995: years given in, the last of them, donors
 # (Fader, Hardie and Shang 2010, table 2).
@@ -27,7 +29,7 @@ def donations():
 @pytest.mark.parametrize("customer", CUSTOMERS)
 def test_log_likelihood_is_that_of_the_latent_customers(customer):
     model, twin = BGBB(), latent.BGBB(*SMOOTH.values())
-    problem = model._problem([customer], np.ones, None)
+    problem = model._problem([customer], np.ones, Threads(1))
     value = problem.evaluate(np.log(list(SMOOTH.values()))).value
     np.testing.assert_allclose(value, twin.log_likelihood(*customer), rtol=1e-9, atol=1e-12)
 
@@ -39,9 +41,36 @@ def test_predictions_are_those_of_the_latent_customers(customer):
 
 
 def test_likelihood_has_its_derivatives():
-    problem = BGBB()._problem([*CUSTOMERS, (0, 0, 6)], lambda n: np.arange(1.0, n + 1), None)
+    problem = BGBB()._problem([*CUSTOMERS, (0, 0, 6)], lambda n: np.arange(1.0, n + 1), Threads(1))
     for values in [(0.8, 2.0, 0.9, 5.0), (30.0, 5.0, 0.1, 0.2), (0.1, 2.0, 40.0, 90.0)]:
         assert_derivatives(problem.evaluate, np.log(values))
+
+
+@pytest.mark.parametrize("values", [(1.2, 0.9, 0.8, 2.8), (1e4, 1e-4, 0.1, 30.0), (0.1, 2.0, 1e7, 1e9)])
+def test_likelihood_of_many_is_that_of_each_alone(values):
+    # Alone a row shares no sums with others.
+    customers = [(x, recency, T) for T in (3, 8, 9, 40) for recency in (0, 2, 3, 7, 9, 31, 40) for x in (0, 2, 5)]
+    customers = [row for row in customers if row[0] <= row[1] <= row[2] and (row[0] > 0) == (row[1] > 0)]
+
+    def curve(rows):
+        return BGBB()._problem(rows, np.ones, Threads(1)).evaluate(np.log(values))
+
+    whole, each = curve(customers), [curve([row]) for row in customers]
+    for name in whole._fields:
+        np.testing.assert_allclose(
+            getattr(whole, name), sum(getattr(one, name) for one in each), rtol=1e-10, atol=1e-13
+        )
+
+
+def test_rows_share_all_but_some_sums():
+    most = 256
+    recency, T = np.array([(recency, T) for T in range(most + 1) for recency in range(T + 1)]).T
+    middle = _middles(recency, T)
+    assert np.all(np.where(recency < T, (recency < middle) & (middle <= T), middle == T))
+    spans = [T[middle == m].max() - recency[middle == m].min() for m in np.unique(middle)]
+    # Row by row they are n**3 / 6 terms.
+    assert sum(spans) <= most * (np.log2(most) + 2)
+    np.testing.assert_array_equal(_middles(np.arange(9), np.full(9, 8)), 8)
 
 
 def test_published_fit_of_the_donations(donations):
