@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.stats import nbinom, poisson
 from tests.asserts import rows
 from tests.value import latent
 from tests.value.purchases import assert_derivatives, assert_predictions, draw_pareto
@@ -12,6 +13,7 @@ from tests.value.purchases import assert_derivatives, assert_predictions, draw_p
 from kmad import ParetoNBD
 from kmad._threads import Threads
 from kmad.value._continuous import Rows
+from kmad.value._pareto_nbd import _depth_nodes, _dropout_peak
 
 CDNOW = {"r": 0.55339714, "alpha": 10.58019854, "s": 0.6060625, "beta": 11.65622367}
 SMOOTH = {"r": 0.8, "alpha": 8.0, "s": 0.9, "beta": 20.0}
@@ -53,6 +55,44 @@ def test_probability_alive_is_that_of_the_integral(customer, values):
     exact = 1 / (1 + sum(quad(odds, *pair, epsabs=0, epsrel=1e-12)[0] for pair in pairwise(edges)))
     model = ParetoNBD.from_params(r=r, alpha=alpha, s=s, beta=beta)
     np.testing.assert_allclose(model.probability_alive([customer]), exact, rtol=1e-11)
+
+
+def counted(n, horizon, s, length, purchases):
+    """The probability of n purchases, which are `purchases(n, t)` likely until a dropout at t, by dropout at any t."""
+    edges = np.log(horizon) + np.linspace(-60, 0, 1201)
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    time = np.exp(edges[:-1, None] + np.diff(edges)[:, None] * (1 + nodes) / 2)
+    gone = purchases(n, time) * s * time / length * (1 + time / length) ** (-s - 1)
+    return purchases(n, horizon) * (1 + horizon / length) ** -s + gone.sum(axis=0) @ weights / 2 * np.diff(edges)[0]
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+@pytest.mark.parametrize("horizon", [1e-3, 1e4])
+@pytest.mark.parametrize(
+    "values", [(0.8, 8.0, 0.9, 20.0), (5.0, 0.01, 0.2, 3e3), (30.0, 2.0, 1e-3, 1.0), (2.0, 1e-4, 0.01, 1e4)]
+)
+def test_probability_of_purchases_is_that_of_the_integral(n, horizon, values):
+    r, alpha, s, beta = values
+    exact = counted(n, horizon, s, beta, lambda n, time: nbinom.pmf(n, r, alpha / (alpha + time)))
+    found = ParetoNBD.from_params(r=r, alpha=alpha, s=s, beta=beta).probability_of_purchases(n, horizon)
+    assert found == pytest.approx(exact, rel=1e-10, abs=1e-200)
+
+
+@pytest.mark.parametrize("n", [0, 3, 1000])
+def test_purchases_at_rates_that_are_alike_are_those_of_poisson(n):
+    r, s, beta, rate, horizon = 1e14, 0.6, 12.0, 0.2, 1e4
+    exact = counted(n, horizon, s, beta, lambda n, time: poisson.pmf(n, rate * time))
+    found = ParetoNBD.from_params(r=r, alpha=r / rate, s=s, beta=beta).probability_of_purchases(n, horizon)
+    assert found == pytest.approx(exact, rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000, 1_000_000])
+def test_nodes_of_the_time_of_dropout_are_a_bounded_number(n):
+    r, s, rate, length = np.meshgrid(10.0 ** np.arange(-3, 13, 3), [1e-3, 1.0, 1e6], [1e-6, 1.0, 1e6], [1e-3, 1.0, 1e6])
+    for each in zip(*(a.ravel() for a in (r, s, rate, length)), strict=True):
+        shape, s, rate, length = map(np.array, each)
+        depth = _dropout_peak(n, shape, shape / rate, float(s), length, np.array(1e3)).depth
+        assert len(_depth_nodes(float(depth))[0]) < 300
 
 
 def test_published_expectations_of_the_cdnow_customers():

@@ -1,18 +1,18 @@
 """The Pareto/NBD model."""
 
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.value._beta import BetaNodes, beta_nodes, mean_power
+from kmad.value._beta import TINY, BetaNodes, beta_nodes, mean_power
 from kmad.value._by_count import MeansByCount
 from kmad.value._continuous import LIMITS_OF_RATES, ContinuousModel, Rows
 from kmad.value._elementary import dropout_terms, sum_pareto_rows
-from kmad.value._factorials import RisingFactorials
+from kmad.value._factorials import RisingFactorials, gamma_step
 from kmad.value._likelihood import FARTHEST, Curve, Evaluate, Limit
 from kmad.value._model import add_up, curve_of
 
@@ -20,12 +20,60 @@ Floats = NDArray[np.float64]
 
 # Points of the integral over a discounted life.
 LENGTH_NODES = 256
+# Step of the integral over the time of dropout, in widths of its peak, and logarithm of what is left where it ends.
+DEPTH_STEP = 0.33
+NEGLIGIBLE = 33.0
 
 
 def _unit_nodes(n: int) -> tuple[Floats, Floats]:
     """Nodes and weights of Gauss and Legendre on the interval from 0 to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return frozen((1 + nodes) / 2), frozen(weights / 2)
+
+
+class DropoutPeak(NamedTuple):
+    """Where the integral over the time of dropout lies, on the scale of the time's logarithm."""
+
+    top: Floats  # (n,) the time it reaches to
+    width: Floats  # (n,) of its peak, 1 at most
+    depth: Floats  # (n,) how many widths below `top` it has become negligible
+
+
+def _dropout_peak(n: int, shape: Floats, scale: Floats, s: float, length: Floats, horizon: Floats) -> DropoutPeak:
+    """Of t^(n+1) (scale + t)^-(n+shape) (length + t)^-(s+1), t up to the horizon, against the logarithm of t.
+
+    This is log-concave: its logarithm bends down everywhere. From the peak on it has fallen by `NEGLIGIBLE` no later
+    than its slope at the peak says, than the asymptote, or than the bend: at a distance d that is not yet less than
+    exp(-d) of the one at the peak.
+    """
+    horizon = np.maximum(horizon, TINY)
+    with np.errstate(divide="ignore", over="ignore"):
+        # The slope is 0 at the root of a square polynomial.
+        half = (n - s) * scale + (1 - shape) * length
+        product = (n + 1) * scale * length
+        root = (np.sqrt(half**2 + 4 * (shape + s) * product) + np.abs(half)) / 2
+        peak = np.minimum(np.where(half > 0, root / (shape + s), product / root), horizon)
+        in_scale, in_length = peak / (scale + peak), peak / (length + peak)
+        slope = np.maximum(n + 1 - (n + shape) * in_scale - (s + 1) * in_length, 0)
+        bend = (n + shape) * in_scale * (1 - in_scale) + (s + 1) * in_length * (1 - in_length)
+        by_bend = (NEGLIGIBLE + np.sqrt(NEGLIGIBLE**2 + 8 * NEGLIGIBLE * bend)) / (2 * bend)
+        left = NEGLIGIBLE + (n + shape) * np.log1p(peak / scale) + (s + 1) * np.log1p(peak / length)
+        right = NEGLIGIBLE + (n + shape) * np.log1p(scale / peak) + (s + 1) * np.log1p(length / peak)
+        below = np.minimum(np.minimum(NEGLIGIBLE / slope, by_bend), left / (n + 1))
+        above = np.minimum(np.minimum(np.log(horizon / peak), by_bend), right / (shape + s))
+    width = 1 / np.sqrt(1 + bend / 4 + (slope / 4) ** 2)
+    return DropoutPeak(peak * np.exp(above), width, (above + below) / width)
+
+
+def _depth_nodes(depth: float) -> tuple[Floats, Floats]:
+    """Nodes and weights on the interval from 0 to `depth`, of functions that may break off at 0.
+
+    The rule is double exponential at 0; further down the nodes are evenly spaced.
+    """
+    t = np.arange(-3.5, depth + DEPTH_STEP, DEPTH_STEP)
+    rise = np.exp(-t)
+    v = np.logaddexp(0, t - rise)
+    return v, DEPTH_STEP * (1 + rise) * -np.expm1(-v)
 
 
 class ParetoNBD(ContinuousModel):
@@ -202,30 +250,28 @@ class ParetoNBD(ContinuousModel):
         from scipy.special import gammaln  # noqa: PLC0415 - half a second
 
         r, alpha, s, beta = self._values()
-        # The purchases of those who drop out are counted up to the time horizon * exp(-v), and added over all v. The
-        # rule is double exponential in v; a sharp peak, of many purchases, takes smaller steps.
-        deepest = 84 / (n + 1) + np.log1p(
-            2 * horizon.max() * (r + x.max() + n + s + 1) / min(alpha + T.min(), beta + T.min()) / (n + 1)
-        )
-        step = 0.1 / np.sqrt(1 + (n + r + x.max()) / 20)
-        t = np.arange(-3.8, np.log(deepest) + 0.5, step)
-        v = np.exp(t - np.exp(-t))
-        weight = step * v * (1 + np.exp(-t))
+
+        def peak(x: Floats, T: Floats, horizon: Floats) -> DropoutPeak:
+            return _dropout_peak(n, r + x, alpha + T, s, beta + T, horizon)
+
+        depth = self._by_rows(lambda *columns: peak(*columns).depth, x, T, horizon, width=16).max()
+        v, weight = _depth_nodes(depth)
 
         def block(x: Floats, T: Floats, horizon: Floats) -> Floats:
             shape, scale, length = r + x, alpha + T, beta + T
-            log_count = gammaln(shape + n) - gammaln(shape) - gammaln(n + 1)
+            log_count = gamma_step(shape, np.array(float(n))).log - gammaln(n + 1) if n else np.zeros(len(x))
 
             def log_probability(time: Floats) -> Floats:
                 log_power = n * np.log(time / (scale + time)) if n else 0.0
                 return np.asarray(log_count + log_power - shape * np.log1p(time / scale))
 
+            top, width, _ = peak(x, T, horizon)
             with np.errstate(divide="ignore"):
                 stays = np.exp(log_probability(horizon) - s * np.log1p(horizon / length))
                 shape, scale, length, log_count = (a[:, None] for a in (shape, scale, length, log_count))
-                time = horizon[:, None] * np.exp(-v)
+                time = top[:, None] * np.exp(-width[:, None] * v)
                 goes = np.exp(log_probability(time) - (s + 1) * np.log1p(time / length)) * s * time / length
-            return np.asarray(stays + (goes * weight).sum(axis=1))
+            return np.asarray(stays + width * np.einsum("ij,j", goes, weight))
 
         return self._by_rows(block, x, T, horizon, width=len(v))
 
