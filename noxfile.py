@@ -28,8 +28,8 @@ def tool(name: str) -> str:
     return next(line for line in requirements if Requirement(line).name == name)
 
 
-# On all processors; what times benchmarks would warn that it cannot.
-SIDE_BY_SIDE = ("-n", "auto", "--dist", "worksteal", "--benchmark-disable")
+# On all processors.
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "worksteal")
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
@@ -149,7 +149,7 @@ def check_sdist(session: nox.Session, path: Path) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks once each."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "benchmarks", *session.posargs)
+    session.run("python", "-m", "pytest", "benchmarks", "--benchmark-enable", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -157,7 +157,7 @@ def fresh(session: nox.Session) -> None:
     """Run the README's install commands word for word, each in an empty environment."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^pip install .*$", readme, flags=re.MULTILINE)
-    if [command.rpartition(" && ")[2] for command in commands] != ["python -m kmad", "python -m pytest"]:
+    if [command.rpartition(" && ")[2] for command in commands] != ["python -m kmad", "python -m pytest -n auto"]:
         session.error(f"README.md should install to run the example and to run the tests, has {commands}")
     for command in commands:
         folder = Path(session.create_tmp()).resolve() / "venv"

@@ -59,6 +59,8 @@ def test_every_cluster_is_projected_on_its_own_axes(d):
     rows[100:120, 1:] = 0.0
     weights = rng.uniform(0.5, 2.0, len(rows))
     place = np.full((3, len(rows)), np.nan)
+    project_each(rows, weights, starts, 2, 3, place)
+    assert np.isnan(place).all()
     project_each(rows, weights, starts, 0, 4, place)
     assert np.isnan(place[:, 120:]).all()
     for j in (0, 1, 3):
