@@ -86,7 +86,7 @@ def test_dip_that_is_below_the_least_stays_below_it(mass, share):
     data=st.data(),
     n_clusters=st.integers(1, 3),
     n_lines=st.integers(1, 4),
-    least=st.sampled_from([0.0, 0.4]),
+    least=st.sampled_from([0.0, 0.4001]),  # no dip of so few is that: at 0.4 rounding would decide
     largest=st.integers(0, 1),
 )
 def test_dips_of_lines_are_scaled_by_their_mass(data, n_clusters, n_lines, least, largest):

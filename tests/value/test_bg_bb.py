@@ -48,8 +48,8 @@ def test_likelihood_has_its_derivatives():
 
 @pytest.mark.parametrize("values", [(1.2, 0.9, 0.8, 2.8), (1e4, 1e-4, 0.1, 30.0), (0.1, 2.0, 1e7, 1e9)])
 def test_likelihood_of_many_is_that_of_each_alone(values):
-    # Alone a row shares no sums with others.
-    customers = [(x, recency, T) for T in (3, 8, 9, 40) for recency in (0, 2, 3, 7, 9, 31, 40) for x in (0, 2, 5)]
+    # Alone a row shares no sums with others. Together some of 12 periods share the first 8, and four terms follow.
+    customers = [(x, recency, T) for T in (3, 8, 12, 40) for recency in (0, 2, 3, 7, 9, 31, 40) for x in (0, 2, 5)]
     customers = [row for row in customers if row[0] <= row[1] <= row[2] and (row[0] > 0) == (row[1] > 0)]
 
     def curve(rows):
