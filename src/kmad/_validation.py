@@ -1,6 +1,5 @@
 """Checks of arguments that several parts share: each error names the argument, the rule and the value."""
 
-import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -29,7 +28,7 @@ def check_real(
     try:
         number = float(value)
     except OverflowError:  # hundreds of digits, which are beyond every limit
-        number = math.inf
+        number = np.inf
     if above is not None and not above < number < below:
         raise ValueError(f"{name} must lie between {above:g} and {below:g}, both excluded; got {value!r}.")
     if least is not None and not least <= number < below:

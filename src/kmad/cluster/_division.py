@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel
-from kmad._threads import MAX_CHUNKS, Threads, row_chunks
+from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
 from kmad.cluster._axes import N_AXES, project_each, turned
 from kmad.cluster._dip import find_dips
 from kmad.cluster._grid import Floats, Rows
@@ -200,15 +200,9 @@ def divide_clusters(
     dips, counts = np.zeros((n_clusters, 2)), np.zeros((n_clusters, 2, N_BINS))
 
     def place_rows(first: int, last: int) -> None:
-        for j in range(first, last) if tied else ():
-            rows, weights = sample.part(j)
-            if len(rows) < MIN_ROWS:
-                continue
-            # The heaps of a cluster are its own: what few pay elsewhere may be what all pay here.
-            own = [column_ties(rows[:, f], weights) if heaped[f] else None for f in range(d)]
-            smooth[sample.starts[j] : sample.starts[j + 1]] = dither(
-                rows, [of_all if t is None else t.between_heaps() for t, of_all in zip(own, ties, strict=True)]
-            )
+        for j in range(first, last):
+            if tied and sample.starts[j + 1] - sample.starts[j] >= MIN_ROWS:
+                smooth[sample.starts[j] : sample.starts[j + 1]] = _loosened(*sample.part(j), ties, heaped)
         _place_each(smooth, sample.weights, sample.starts, first, last, place)
         scatter_each(place, sample.weights, sample.starts, first, last, scatter)
 
@@ -224,8 +218,8 @@ def divide_clusters(
         return _valleys(counts[part].reshape(-1, N_BINS), each)
 
     # Every part has some steps in Python.
-    n_parts = min(MAX_CHUNKS, n_clusters, max(1, (len(sample.rows) + LINES_ROWS * n_clusters) // PART_ROWS))
-    parts = [(n_clusters * c // n_parts, n_clusters * (c + 1) // n_parts) for c in range(n_parts)]
+    n_parts = max(1, min(MAX_CHUNKS, (len(sample.rows) + LINES_ROWS * len(full)) // PART_ROWS))
+    parts = even_ranges(sample.starts, n_parts)
     threads.map(place_rows, parts)
     scatter[np.diff(sample.starts) < MIN_ROWS] = 0.0
     many, n_many = _directions(scatter)
@@ -252,6 +246,15 @@ def divide_clusters(
         finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
         found |= {} if division is None else {j: Finding(division, *finding)}
     return found
+
+
+def _loosened(rows: Floats, weights: Floats, ties: list[Ties | None], heaped: NDArray[np.bool_]) -> Floats:
+    """The rows of a cluster, tied values spread over the intervals they stand for.
+
+    The heaps of a cluster are its own: what few pay elsewhere may be what all pay here.
+    """
+    own = [column_ties(rows[:, f], weights) if heaped[f] else None for f in range(len(ties))]
+    return dither(rows, [of_all if t is None else t.between_heaps() for t, of_all in zip(own, ties, strict=True)])
 
 
 def _directions(scatter: Floats) -> tuple[Floats, NDArray[np.int64]]:

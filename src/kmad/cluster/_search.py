@@ -25,7 +25,7 @@ AGAIN = 0.4
 # Beyond three features, every so many rows are settled first, at least this many in all and of a cluster: what is found
 # among them is settled again with all rows, which then takes few iterations.
 THIN_ROWS, THIN_CLUSTER = 1 << 14, 1 << 8
-# All rows are settled at once where every so many are needed.
+# All rows are settled at once where more than one in so many would have to be taken.
 LEAST_STRIDE = 8
 # Regions with fewer rows than this among them wait for all rows.
 THIN_REGION = 16
