@@ -61,8 +61,8 @@ class Form(NamedTuple):
         return rows if rows <= 5_000 else max(1_000, rows // self.shrink)
 
 
-FULL = Form(1, Effort(), Effort(seconds=12.0), 5, (2, 16))
-QUICK = Form(100, Effort(rounds=3, seconds=0.5, longest=0.5), Effort(rounds=3, seconds=0.3), 1, (2,))
+FULL = Form(1, Effort(), Effort(seconds=12.0), 3, (2, 16))
+QUICK = Form(100, Effort(rounds=2, seconds=0.5, longest=0.5), Effort(rounds=2, seconds=0.3), 1, (2,))
 
 
 def describe_machine() -> dict[str, Any]:
