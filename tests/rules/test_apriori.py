@@ -358,6 +358,22 @@ def test_nothing_in_nothing_out():
     assert found(apriori([["a"]], min_support=1.0)) == {frozenset("a"): 1}
 
 
+@given(st.lists(st.integers(1, 1000), min_size=2, max_size=8), st.sampled_from([3, 7, 10, 1000]))
+def test_a_support_keeps_the_fractional_weight_that_has_it(numerators, denominator):
+    weights = [numerator / denominator for numerator in numerators]
+    baskets = [[i] for i in range(len(weights))]
+    for items, support in apriori(baskets, min_support=1e-9, sample_weight=weights):
+        assert items in apriori(baskets, min_support=support, sample_weight=weights)
+        assert items not in apriori(baskets, min_support=support * (1 + 1e-11), sample_weight=weights)
+
+
+def test_a_count_keeps_fractional_weights_that_add_up_to_it():
+    # Ten times 0.7 is 6.9999999999999996, and of 0.1, 0.7 and 0.2 eight tenths are 0.79999999999999998.
+    assert {"a"} in apriori([["a"]] * 10 + [["b"]], min_support=7, sample_weight=[0.7] * 11)
+    assert {"a"} in apriori([["a"], ["a"], ["b"]], min_support=0.8, sample_weight=[0.1, 0.7, 0.2])
+    assert {"a"} in apriori([["a"], ["b"]], min_support=Fraction(7, 10), sample_weight=[0.7, 0.3])
+
+
 def test_weights_of_any_size_are_exact():
     weights, total, unit = whole_weights([0.5, 1.5, 0.25], 3)
     assert (weights.tolist(), total, unit) == ([2, 6, 1], 9, Fraction(1, 4))

@@ -18,7 +18,7 @@ from kmad.rules._miner import Miner, TooManyItemsetsError
 from kmad.rules._order import sort_sets
 from kmad.rules._readers import read_baskets
 from kmad.rules._reports import Reports
-from kmad.rules._thresholds import as_double
+from kmad.rules._thresholds import ROUNDING, as_double
 
 # Weights that are no whole numbers become multiples of a unit, their total of about this many bits.
 WEIGHT_BITS = 60
@@ -75,7 +75,8 @@ def apriori(
     sample_weight : array-like of shape (n_baskets,), optional
         What each basket counts; baskets of a long table are in order of first appearance. Counts are then weights,
         and an integer `min_support` is one. Weights that are not whole numbers are taken as multiples of a small
-        unit, 2^-60 of their total or less, so that sums depend on no order.
+        unit, 2^-60 of their total or less, so that sums depend on no order; as they are rounded, a set that falls
+        short of `min_support` by less than 1e-12 of it is kept.
 
     basket, item : str, optional
         Columns of a long table; in pandas any other name that a column has will do.
@@ -230,8 +231,12 @@ def thresholds(support: Any, labels: Labels, total: int, unit: Fraction) -> Inte
 
 def least_count(support: Any, total: int, unit: Fraction) -> int:
     """The least count whose share of the total is at least `support`: of a float, as its own division has it."""
+    if unit != 1:
+        exact = Fraction(support if isinstance(support, Rational) else as_double(support))
+        exact = exact / unit if isinstance(support, Integral) else exact * total
+        return max(1, min(math.ceil(exact * (1 - Fraction(ROUNDING))), total + 1))
     if isinstance(support, Integral):
-        return min(-(-int(support) // unit), total + 1)
+        return min(int(support), total + 1)
     if isinstance(support, Rational):
         return max(1, math.ceil(Fraction(support) * total))
     share = as_double(support)

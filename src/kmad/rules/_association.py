@@ -11,11 +11,9 @@ from kmad.rules._memory import memory_at_hand
 from kmad.rules._reports import Reports
 from kmad.rules._rules import ALL_MEASURES, Ids, Rules, spare_lattice
 from kmad.rules._templates import Template, read_template
-from kmad.rules._thresholds import as_double
+from kmad.rules._thresholds import ROUNDING, as_double
 
 DEFAULT_CONFIDENCE = 0.8
-# Sums of fractional weights are exact to some 1e-16 of what was added: a confidence so near to the threshold is at it.
-ROUNDING = 1e-12
 # Three numbers of itemsets, three counts, and some measures.
 BYTES_PER_RULE = 100
 

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+# Fractional weights are rounded, and what is asked for is too: what comes so near to a threshold is at it.
+ROUNDING = 1e-12
+
 
 def as_double(value: Any) -> float:
     """The threshold for numbers of double precision: `value`, or for a shorter float the least that rounds to it.
