@@ -110,6 +110,8 @@ def test_measures_at_a_threshold_reach_it(scale):
     ]
     found = of_counts("chi_square", *np.multiply(counts, scale))
     np.testing.assert_array_equal(found / scale, list(map(float, exact)))
+    exact = [Fraction(2 * (xy * n - x * y) ** 2, n**2 * x * (n - x)) if n > x else 0 for xy, x, y, n in counts]
+    np.testing.assert_array_equal(of_counts("gini", *np.multiply(counts, scale)), list(map(float, exact)))
 
 
 def test_measures_of_many_baskets_are_near_the_exact_ones():
@@ -122,6 +124,12 @@ def test_measures_of_many_baskets_are_near_the_exact_ones():
     np.testing.assert_allclose(of_counts("kulczynski", *counts), exact, rtol=1e-15)
     exact = [float(Fraction(n * (xy * n - x * y) ** 2, x * y * (n - x) * (n - y))) for xy, x, y, n in counts]
     np.testing.assert_allclose(of_counts("chi_square", *counts), exact, rtol=1e-12)
+
+
+def test_parts_in_every_one_of_many_baskets_say_nothing_of_each_other():
+    # The square of so many is rounded in one way, and in another where it is a product.
+    for n in (242_001_510, 268_001_430):
+        assert measured("collective_strength", n, 0, 0, 0)[0] == 1
 
 
 def test_table_has_the_columns_of_mlxtend():

@@ -184,7 +184,9 @@ def collective_strength(c: Counts) -> Floats:
     """Agreement over its expectation, times expected over true disagreement. Aggarwal and Yu, PODS 1998."""
     same, other = c.n - c.x - c.y + 2 * c.xy, c.x + c.y - 2 * c.xy
     expected = c.x * c.y + (c.n - c.x) * (c.n - c.y)
-    return _ratio(same * (c.n**2 - expected), other * expected, undefined=1.0)
+    # Not n squared less what is expected: rounded, that is not zero where both parts are in every basket.
+    unexpected = c.x * (c.n - c.y) + c.y * (c.n - c.x)
+    return _ratio(same * unexpected, other * expected, undefined=1.0)
 
 
 def laplace(c: Counts) -> Floats:
@@ -220,7 +222,9 @@ def rule_power_factor(c: Counts) -> Floats:
 
 def gini(c: Counts) -> Floats:
     """By how much X lowers the impurity of Y. Breiman and others, Classification and Regression Trees (1984)."""
-    return _ratio(2 * (c.excess / c.n) ** 2, c.x * (c.n - c.x), undefined=0.0)
+    # One quotient of whole numbers, as of kulczynski.
+    s, _ = c.scaled()
+    return _ratio(2 * s.excess**2, s.n**2 * (s.x * (s.n - s.x)), undefined=0.0)
 
 
 def j_measure(c: Counts) -> Floats:
