@@ -52,6 +52,9 @@ def long_columns(baskets):
         lambda b: [set(x) for x in b],
         lambda b: [np.array(x) for x in b],
         pd.Series,
+        pl.Series,
+        pa.array,
+        lambda b: pa.table({"basket": b})["basket"],
         lambda b: np.array([*b, None], object)[:-1],
         lambda b: (iter(x) for x in b),
     ],
@@ -220,6 +223,7 @@ def test_the_table_is_left_as_it_was():
         (ValueError, r"baskets must hold no missing items; baskets\[1\] has None", [["a"], ["b", None]], {}),
         (ValueError, r"baskets must hold no missing items; baskets\[0\] has nan", [[float("nan")]], {}),
         (ValueError, r"baskets must hold no missing items; baskets\[0\] has <NA>", [[pd.NA]], {}),
+        (ValueError, r"baskets must hold no missing items; baskets\[0\] has None", pa.array([["a", None]]), {}),
         (TypeError, "baskets must be in memory; got a lazy LazyFrame", pl.LazyFrame({"a": [1]}), {}),
         (ValueError, "basket and item name columns of a table; got baskets of type list", [["a"]], {"item": "a"}),
         (

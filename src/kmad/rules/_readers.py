@@ -55,7 +55,8 @@ def read_baskets(baskets: object, basket: Hashable, item: Hashable, threads: Thr
         return read_array(baskets, range(baskets.shape[1]), None, threads)
     if isinstance(baskets, Mapping | bytes) or not isinstance(baskets, Iterable):
         raise TypeError(f"baskets must be {KINDS}; got a {type(baskets).__name__}.")
-    return read_lists(list(baskets))
+    # One by one pyarrow's arrays give scalars of their own: equal to no name, and a missing one is equal to itself.
+    return read_lists(baskets.to_pylist() if hasattr(baskets, "to_pylist") else list(baskets))
 
 
 def read_lists(baskets: Sequence[Any]) -> Baskets:
