@@ -429,6 +429,7 @@ def test_rules_survive_pickling(itemsets):
         ({"antecedent": "bread"}, TypeError, r"antecedent must hold coll.*; got 'bread'.*write \['bread'\]"),
         ({"consequent": {"with": ["bread"]}}, ValueError, "consequent must have the keys .* alone; got 'with'"),
         ({"consequent": {"only": 3}}, TypeError, "consequent must hold collections of items; got 3"),
+        ({"consequent": [["bread"]]}, TypeError, r"consequent must hold .* hashable items; got \['bread'\] in one"),
         ({"consequent": ["wine"]}, ValueError, "consequent must hold items that stand in a basket; 'wine' does not"),
     ],
 )
@@ -448,6 +449,7 @@ def test_wrong_arguments_are_named(itemsets, options, error, message):
         ("significant", {"alpha": 0}, "alpha must lie between 0 and 1"),
         ("prune_redundant", {"min_improvement": -1}, "min_improvement must be"),
         ("sort", {"by": "size"}, "measure must be one of .*; got 'size'"),
+        ("sort", {"by": []}, r"by must name at least one measure; got \[\]"),
     ],
 )
 def test_wrong_arguments_of_methods_are_named(itemsets, method, arguments, message):

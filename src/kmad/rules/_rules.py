@@ -368,6 +368,8 @@ class Rules:
             All rules, sorted.
         """
         names = [by] if isinstance(by, str) else list(by)
+        if not names:
+            raise ValueError(f"by must name at least one measure; got {by!r}.")
         keys = [self.measure(name) for name in names]
         order = np.lexsort([-key if descending else key for key in reversed(keys)])
         return self._select(order)
@@ -405,13 +407,16 @@ class Rules:
         Raises
         ------
         TypeError
-            When the basket is no collection of items.
+            When the basket is no collection of hashable items.
         ValueError
             When another argument is not among the above.
         """
         if isinstance(basket, str | bytes) or not isinstance(basket, Iterable):
             raise TypeError(f"basket must be a collection of items; got {basket!r}, a {type(basket).__name__}.")
-        items = np.array([self._ids.get(item, -1) for item in basket], np.int64)
+        try:
+            items = np.array([self._ids.get(item, -1) for item in basket], np.int64)
+        except TypeError as error:
+            raise TypeError(f"basket must hold hashable items; {error}. For many there is recommend_many.") from error
         check_integer("n", n, least=1)
         # No more can be offered than there are, and without any there is nothing to find.
         n = min(int(n), max(1, len(self.itemsets.labels)))

@@ -1,6 +1,6 @@
 """Templates: which items the antecedent or the consequent of a rule must and may hold."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +46,8 @@ def read_template(name: str, given: Template, labels: NDArray[Any]) -> Allowed:
             raise TypeError(f"{name} must hold collections of items; got {wanted!r} for {key!r}: write [{wanted!r}].")
         named = np.zeros(len(labels), bool)
         for item in wanted:
+            if not isinstance(item, Hashable):
+                raise TypeError(f"{name} must hold collections of hashable items; got {item!r} in one.")
             if item not in ids:
                 raise ValueError(f"{name} must hold items that stand in a basket; {item!r} does not.")
             named[ids[item]] = True
