@@ -175,7 +175,7 @@ def test_recommendations_become_a_table():
     [
         ({"basket": "bread"}, TypeError, "basket must be a collection of items; got 'bread', a str"),
         ({"basket": 3}, TypeError, "basket must be a collection of items; got 3, a int"),
-        ({"basket": [["bread"]]}, TypeError, "basket must hold hashable items; unhashable .* for recommend_many"),
+        ({"basket": [["bread"]]}, TypeError, "basket must hold hashable items; unhashable .* recommend_many"),
         ({"n": 0}, ValueError, "n must be at least 1; got 0"),
         ({"by": "size"}, ValueError, "by must be one of .*; got 'size'"),
         ({"combine": "mean"}, ValueError, "combine must be one of 'max', 'sum'; got 'mean'"),
