@@ -67,6 +67,8 @@ def test_slices_and_masks_select():
         assert chosen.counts.tolist() == itemsets.counts[which].tolist()
         assert (chosen.kind, chosen.backend, chosen.n_baskets) == ("closed", "polars", 8)
         assert all(chosen[SETS[i][0]] == SETS[i][1] for i in which)
+    for column in (pd.Series, pl.Series):
+        assert list(itemsets[column(itemsets.counts > 3)]) == list(itemsets[itemsets.counts > 3])
     with pytest.raises(ValueError, match="a slice of itemsets must keep their order; got a step of -1"):
         _ = itemsets[::-1]
     with pytest.raises(ValueError, match="a mask must have one entry for each of 5 itemsets"):

@@ -142,10 +142,11 @@ class Itemsets:
             if key.step is not None and key.step < 0:
                 raise ValueError(f"a slice of itemsets must keep their order; got a step of {key.step}.")
             return self._select(np.arange(len(self))[key])
-        if isinstance(key, np.ndarray) and key.dtype == bool:
-            if key.shape != self.counts.shape:
-                raise ValueError(f"a mask must have one entry for each of {len(self)} itemsets; got {key.shape}.")
-            return self._select(np.flatnonzero(key))
+        # Of a column of a table, too: any other array is a collection of items.
+        if hasattr(key, "dtype") and (mask := np.asarray(key)).dtype == bool:
+            if mask.shape != self.counts.shape:
+                raise ValueError(f"a mask must have one entry for each of {len(self)} itemsets; got {mask.shape}.")
+            return self._select(np.flatnonzero(mask))
         i = self._find(key)
         if i < 0:
             raise KeyError(key)
