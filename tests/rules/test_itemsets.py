@@ -92,6 +92,7 @@ def test_a_table_is_of_the_kind_asked_for():
     assert isinstance(frame, pd.DataFrame)
     assert frame.columns.tolist() == ["itemsets", "support", "count"]
     assert frame["itemsets"].tolist()[3] == frozenset({"tea", "milk"})
+    assert some(**names)[:0].to_frame()["itemsets"].dtype == object
     assert isinstance(some(**names, backend="polars").to_frame(), pl.DataFrame)
     table = some(**names, backend="polars").to_frame("pyarrow")
     assert isinstance(table, pa.Table)

@@ -181,7 +181,10 @@ class Itemsets:
         names = self.labels[self.items].tolist()
         edges = self.offsets.tolist()
         collect: Any = frozenset if kind == "pandas" else list
-        sets = [collect(names[start:stop]) for start, stop in pairwise(edges)]
+        sets: Any = [collect(names[start:stop]) for start, stop in pairwise(edges)]
+        if kind == "pandas":
+            # Of an empty list it makes a column of floats.
+            sets = np.fromiter(sets, object, len(sets))
         return make_table({"itemsets": sets, "support": self.support, "count": self.counts}, kind)
 
     def _select(self, which: NDArray[np.intp]) -> Self:
