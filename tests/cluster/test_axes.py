@@ -119,6 +119,27 @@ def test_principal_axes_need_not_be_near_the_widest_features():
     assert np.abs(axes[3:, 1:]).max() < 1e-9
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_axes_are_those_of_most_rows_however_far_some_lie(weighted):
+    rng = np.random.default_rng(0)
+    X, _ = stretched(rng, 2000, np.array([9.0, 5.0, 3.0, 0.1, 0.1]))
+    weights = rng.uniform(0.5, 2.0, 2000) if weighted else NO_WEIGHTS
+    wild = X.copy()
+    wild[7::200] = 1e6 * rng.normal(size=(10, 5))
+    with Threads(1) as threads:
+        (mean, axes), (expected_mean, expected) = [find_axes(rows, weights, threads) for rows in (wild, X)]
+    assert mean == pytest.approx(expected_mean, abs=0.5)
+    assert np.abs(axes.T @ expected) == pytest.approx(np.eye(3), abs=0.05)
+
+
+def test_axes_of_rows_most_of_which_are_equal_are_those_of_the_others():
+    X = np.zeros((300, 4))
+    X[:100, 1] = np.linspace(-7, 7, 100)
+    with Threads(1) as threads:
+        _, axes = find_axes(X, NO_WEIGHTS, threads)
+    assert axes == pytest.approx(np.array([[0.0], [1.0], [0.0], [0.0]]))
+
+
 def test_axes_of_equal_rows_are_none():
     X = np.full((40, 30), 7.0)
     with Threads(1) as threads:

@@ -314,6 +314,29 @@ def test_division_finds_a_small_mode_that_no_dip_shows(d):
     assert min(division.mass) == 40
 
 
+@pytest.mark.parametrize("d", [1, 3, 5])
+def test_division_finds_two_modes_beside_far_rows(d):
+    rng = np.random.default_rng(d)
+    n = rows(600, 90)
+    whole, parted = rng.normal(size=(n, d)), two_modes(rng, n, d)
+    far = [np.full((1, d), -1e7), np.full((1, d), 1e7)]
+    cuts = divided(np.concatenate([whole, *far]), np.concatenate([parted, *far]), parted)
+    assert sorted(cuts) == [1, 2]
+    assert sorted(cuts[1].division.mass) == pytest.approx([n // 3, n - n // 3], abs=2)
+    low, high = sorted(cuts[1].division.centers[:, -1])
+    assert (low, high) == pytest.approx((0, 8), abs=0.5)
+
+
+def test_far_rows_are_those_far_from_most():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(90, 3)) for _ in range(3)]
+    parts[0][5], parts[2][80] = 40.0, -1e9
+    sample = clusters_of(*parts)
+    near = sample.without_far_rows([0, 1])
+    assert np.diff(near.starts).tolist() == [89, 0, 0]
+    assert np.array_equal(near.rows, np.delete(parts[0], 5, axis=0))
+
+
 def test_division_counts_weights():
     part = np.concatenate([np.linspace(0, 1, 40), np.linspace(5, 6, 40)])[:, None]
     sample = clusters_of(part, weights=np.repeat([1.0, 3.0], 40))

@@ -640,6 +640,18 @@ def test_groups_with_heavy_tails_are_the_clusters(d):
     assert adjusted_rand_score(group, model.labels_) > 0.95
 
 
+@pytest.mark.parametrize("d", [2, 3, 8])
+def test_groups_beside_wild_rows_are_found(d):
+    rng = np.random.default_rng(d)
+    n = rows(400, 120)
+    group = np.repeat(np.arange(8), n)
+    place = rng.uniform(0, 1, (8, d))
+    place *= 25 / np.linalg.norm(place[:, None] - place, axis=2)[np.triu_indices(8, 1)].min()
+    wild = 1e5 * rng.standard_t(1.5, size=(n // 8, d))
+    labels = fitted(np.concatenate([wild, place[group] + rng.normal(size=(8 * n, d))])).labels_[len(wild) :]
+    assert adjusted_rand_score(group, labels) > 0.99
+
+
 def test_groups_on_a_uniform_background_are_the_clusters():
     rng = np.random.default_rng(0)
     n = rows(600, 150)

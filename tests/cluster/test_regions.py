@@ -15,11 +15,11 @@ from kmad.cluster._ties import find_ties
 NO_WEIGHTS = np.empty(0)
 
 
-def looked(X, weights=NO_WEIGHTS, *, significance=0.05, floor=0.0, ties=None, n_jobs=1):
+def looked(X, weights=NO_WEIGHTS, *, significance=0.05, floor=0.0, ties=None, n_jobs=1, inside=True):
     q = X.shape[1]
     cell = np.full(len(X), -1, np.int32)
     with Threads(n_jobs) as threads:
-        lens = Lens(significance, np.full(q, floor), ties or [None] * q, threads)
+        lens = Lens(significance, np.full(q, floor), ties or [None] * q, threads, inside)
         grid, regions = find_regions(X, weights, measure(X, threads), cell, lens)
     return grid, cell, regions
 
@@ -110,6 +110,20 @@ def test_regions_beside_far_rows_keep_to_the_crowd():
     regions = regions_of(X)
     assert len(regions.size) == 1
     assert np.abs(regions.center).max() < 5
+
+
+def test_regions_across_the_edge_of_cells_are_looked_inside():
+    # Zero is the edge of cells of any width, and far rows make them wide.
+    rng = np.random.default_rng(0)
+    X = blobs(rng, [rows(400, 150)] * 2, [(-0.3, -0.3), (0.3, 0.3)], [0.05] * 2)
+    regions = regions_of(np.concatenate([X, [[900.0, 900.0], [-900.0, -900.0]]]))
+    assert sorted(regions.center[:, 0]) == pytest.approx([-0.3, 0.3], abs=0.02)
+
+
+def test_regions_are_looked_inside_only_where_that_is_wanted():
+    rng = np.random.default_rng(0)
+    X = blobs(rng, [rows(400, 150)] * 3, [(0.0, 0.0), (99.0, 99.0), (99.5, 99.5)], [0.05] * 3)
+    assert [len(regions_of(X, inside=inside).size) for inside in (True, False)] == [3, 2]
 
 
 def test_regions_hold_rows_each():

@@ -159,6 +159,29 @@ def test_search_leaves_to_all_rows_what_only_single_features_show(monkeypatch):
     assert len(clusters.partition.centers) == 2
 
 
+def test_search_looks_at_clusters_before_they_have_settled_and_when_they_have(monkeypatch):
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 25, (rows(12, 6), 2))
+    X = (places[:, None] + rng.normal(size=(len(places), rows(150, 80), 2))).reshape(-1, 2)
+    expected, _ = found(X)
+    assert expected.partition.n_iter > 4
+    monkeypatch.setattr(_search, "PATIENCE", 1)
+    clusters, _ = found(X)
+    assert clusters.partition.converged
+    assert len(clusters.partition.centers) == len(expected.partition.centers)
+
+
+def test_search_settles_row_by_row_where_most_lie_in_a_few_cells(monkeypatch):
+    # Amounts over seven orders of magnitude.
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], rows(400, 120))
+    X = np.exp(rng.normal(size=(len(group), 2)) * 0.3 + 8.0 * group[:, None])
+    settled = settle_some_first(monkeypatch, len(X))
+    clusters, _ = found(X)
+    assert settled[0] == len(X)
+    assert clusters.partition.converged
+
+
 @pytest.mark.parametrize(("n_rows_of_cluster", "first"), [(150, 300), (301, 600)])
 def test_search_settles_enough_rows_of_every_cluster_first(n_rows_of_cluster, first, monkeypatch):
     X, _ = make_groups(5, [300, 300], distance=30.0)

@@ -13,6 +13,10 @@ from kmad.cluster._grid import Floats, Rows
 N_AXES = 3
 # Rows, evenly over all, that show the axes to a hundredth of their spread.
 SAMPLE_ROWS = 1 << 15
+# Rows among which the middle is looked for. Where the mean square of the distances to it is so many times the median
+# one, rows so many times as far away as most draw the axes no more than if they lay there.
+MIDDLE_ROWS = 1 << 8
+SKEWED, FAR = 10.0, 5.0
 # An axis with less than this part of the largest variance is rounding.
 LEAST_VARIANCE = 1e-12
 # Dimensions in which all axes are found, and in which the leading ones of more are.
@@ -49,10 +53,34 @@ def find_axes(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Float
 
 def _axes_of_all(X: Rows, weights: Floats, threads: Threads) -> tuple[Floats, Floats]:
     rows, mass = frozen(np.ascontiguousarray(X, np.float64)), frozen(np.ascontiguousarray(weights))
+    mean, table = _scatter(rows, mass, threads)
+    if not np.all(np.isfinite(table)):
+        return mean, np.empty((X.shape[1], 0))
+    middle = middle_of(rows)
+    with np.errstate(over="ignore"):
+        usual = float(np.median(np.square(rows[:: step_of(rows)] - middle).sum(axis=1)))
+        if np.trace(table) > SKEWED * usual * (mass.sum() if len(mass) else len(rows)) > 0:
+            squared = np.square(rows - middle).sum(axis=1)
+            share = FAR**2 * usual / np.maximum(squared, FAR**2 * usual)
+            mean, table = _scatter(rows, frozen(share * mass if len(mass) else share), threads)
+    return mean, principal_axes(table)
+
+
+def _scatter(rows: Rows, mass: Floats, threads: Threads) -> tuple[Floats, Floats]:
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.average(rows, axis=0, weights=mass if len(mass) else None)
-    table = covariance(rows, mass, mean, threads)
-    return mean, principal_axes(table) if np.all(np.isfinite(table)) else np.empty((X.shape[1], 0))
+        mean = np.asarray(np.average(rows, axis=0, weights=mass if len(mass) else None), np.float64)
+    return mean, covariance(rows, mass, mean, threads)
+
+
+def step_of(X: Rows) -> int:
+    """Every how many rows one is looked at to find the middle."""
+    return -(-len(X) // MIDDLE_ROWS)
+
+
+def middle_of(X: Rows) -> Floats:
+    """The upper median of some rows: far ones, however far, do not move it away from the others."""
+    some = X[:: step_of(X)]
+    return np.asarray(np.partition(some, len(some) // 2, axis=0)[len(some) // 2], np.float64)
 
 
 def principal_axes(covariance: Floats) -> Floats:

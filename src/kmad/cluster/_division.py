@@ -48,6 +48,9 @@ LINES_AT_ONCE = 1 << 8
 AT_ONCE = 64
 # Fewer rows than this show no valley.
 MIN_ROWS = 8
+# Where half of the rows lie on a smaller part of a line, others are far from all of these, for which the bins are too
+# wide then: they are looked at again without the rows that are so many times as far away as most.
+CROWDED, FAR = 1 / 20, 10.0
 
 
 class Sample(NamedTuple):
@@ -60,6 +63,18 @@ class Sample(NamedTuple):
     def part(self, j: int) -> tuple[Floats, Floats]:
         inside = slice(self.starts[j], self.starts[j + 1])
         return self.rows[inside], self.weights[inside]
+
+    def without_far_rows(self, clusters: list[int]) -> "Sample":
+        """The rows of these clusters that lie about where most of them do, and none of clusters of which all do."""
+        near = np.zeros(len(self.rows), bool)
+        for j in clusters:
+            rows, _ = self.part(j)
+            with np.errstate(over="ignore"):
+                squared = np.square(rows - np.median(rows, axis=0)).sum(axis=1)
+            here = squared <= FAR**2 * np.median(squared)
+            near[self.starts[j] : self.starts[j + 1]] = here & ~here.all()
+        starts = np.concatenate([[0], np.cumsum(near)])[self.starts]
+        return Sample(self.rows[near], frozen(self.weights[near]), starts)
 
 
 class Division(NamedTuple):
@@ -181,6 +196,7 @@ def divide_clusters(
     threads: Threads,
     *,
     along_features: bool = True,
+    without_far_rows: bool = True,
 ) -> dict[int, Finding]:
     """Cut the clusters with more than one mode.
 
@@ -245,7 +261,21 @@ def divide_clusters(
         division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
         finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
         found |= {} if division is None else {j: Finding(division, *finding)}
+    crowded = _crowded(counts)
+    again = [j for j in full if crowded[j] and j not in found] if without_far_rows else []
+    if again:
+        near = sample.without_far_rows(again)
+        found |= divide_clusters(
+            near, ties, heaped, significance, threads, along_features=along_features, without_far_rows=False
+        )
     return found
+
+
+def _crowded(counts: Floats) -> NDArray[np.bool_]:
+    """Whether on some line of each cluster (k,), with these masses in bins (k, l, bins), half lies on a small part."""
+    below = np.cumsum(counts.reshape(*counts.shape[:2], WIDE_BINS, -1).sum(axis=3), axis=2)
+    first, last = [np.count_nonzero(below < quarter * below[:, :, -1:], axis=2) for quarter in (0.25, 0.75)]
+    return np.asarray((last - first < CROWDED * WIDE_BINS).any(axis=1))
 
 
 def _loosened(rows: Floats, weights: Floats, ties: list[Ties | None], heaped: NDArray[np.bool_]) -> Floats:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, kernel, reordering_kernel
 from kmad._threads import Threads, row_chunks
+from kmad.cluster._axes import middle_of
 from kmad.cluster._chart import assign_plain, draw_chart
 from kmad.cluster._grid import Floats, Rows
 
@@ -14,8 +15,6 @@ Labels = NDArray[np.int32]
 
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
 BLOCK = 128
-# Rows that show where most lie.
-MIDDLE_ROWS = 256
 EPSILON = np.finfo(np.float64).eps
 # Of the squares about some point, a smaller part than this is left by sums that may be wrong in their last digits.
 LEAST_LEFT = 1e-3
@@ -52,7 +51,7 @@ def assign_in_many(X: Rows, centers: Floats, labels: Labels, threads: Threads) -
 
     Returns whether all distances are finite numbers.
     """
-    course = Course(_middle(X), NO_TOTAL, NO_LEAD, NO_WEIGHTS)
+    course = Course(middle_of(X), NO_TOTAL, NO_LEAD, NO_WEIGHTS)
     return _assign_all(X, NO_WEIGHTS, centers, course, labels, threads)
 
 
@@ -70,13 +69,7 @@ NO_TOTAL, NO_LEAD, NO_WEIGHTS = np.empty((0, 0)), np.empty(0, np.float32), froze
 
 def _course(X: Rows, centers: Floats) -> Course:
     k, d = centers.shape
-    return Course(_middle(X), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.zeros(k))
-
-
-def _middle(X: Rows) -> Floats:
-    """The upper median of some rows: far ones, however far, do not move it away from the others."""
-    some = X[:: -(-len(X) // MIDDLE_ROWS)]
-    return np.asarray(np.partition(some, len(some) // 2, axis=0)[len(some) // 2], np.float64)
+    return Course(middle_of(X), np.zeros((k, 2 + d)), np.zeros(len(X), np.float32), np.zeros(k))
 
 
 class _Products(NamedTuple):

@@ -29,6 +29,10 @@ THIN_ROWS, THIN_CLUSTER = 1 << 14, 1 << 8
 LEAST_STRIDE = 8
 # Regions with fewer rows than this among them wait for all rows.
 THIN_REGION = 16
+# Rows are settled on cells where a region covers more than so many of them: in fewer, centres share them all.
+CELLS_A_REGION = 4
+# Iterations after which clusters that are still to be divided are looked at as they are; most have settled before.
+PATIENCE = 30
 # Bandwidths along an axis are no finer than this part of the interval that a tied value stands for.
 TIE_SIGMAS = 0.8
 
@@ -151,12 +155,13 @@ def _first_look(
         if len(regions.size) <= 1:
             mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
             regions = _whole(float(grid.mass.sum()), mean)
-        return ground._replace(grid=grid), regions
+        crowded = grid.mass.sum() ** 2 < CELLS_A_REGION * len(regions.size) * (grid.mass**2).sum()
+        return ground if crowded else ground._replace(grid=grid), regions
     place, axes = glance.place, glance.axes
     if axes.shape[1]:
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
         floor = TIE_SIGMAS * (np.abs(axes) * gaps[:, None]).max(axis=0)
-        lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
+        lens = Lens(search.significance, floor, [None] * axes.shape[1], threads, inside=False)
         _, regions = find_regions(place, weights, measure(place, threads), labels, lens)
         if len(regions.size) > 1:
             assign(place, regions.center, labels, threads)
@@ -202,9 +207,9 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
     looked_at: set[bytes] = set()
     n_before = 0
     regions = regions.take(np.argsort(-regions.size, kind="stable"))
-    n_iter = 0
+    n_iter, patience = 0, min(PATIENCE, search.max_iter)
     while True:
-        partition = _settle(ground, regions.center, search)
+        partition = _settle(ground, regions.center, search._replace(max_iter=patience))
         n_iter += partition.n_iter
         regions = regions.take(partition.seed)
         # A cluster that did not change keeps its mass, and its mean as far as sums do not depend on their order.
@@ -221,6 +226,11 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
         cuts = {j: cut for j, cut in found.items() if cut.by_dip} or found
         # Where rounding undoes a division, dividing again would go on for ever.
         if not cuts or len(keys) <= n_before:
+            if not partition.converged and patience < search.max_iter:
+                patience, n_before = search.max_iter, 0
+                regions = regions._replace(center=partition.centers)
+                _again(ground, search)
+                continue
             if len(keys) == 1:
                 regions = _whole(ground.stride * float(partition.mass[0]), partition.centers[0])
             return Found(partition._replace(n_iter=n_iter), regions)
