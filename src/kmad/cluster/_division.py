@@ -247,17 +247,15 @@ def divide_clusters(
     if d > N_AXES and along_features:
         of_features = _along_features(smooth, sample, full, significance / 2, threads)
     found: dict[int, Finding] = {}
+    clearest = of_lines.margin.reshape(-1, 2).max(axis=1)
     for j in full:
-        inside = slice(sample.starts[j], sample.starts[j + 1])
-        modes = of_lines.take(slice(2 * j, 2 * j + 2))
+        on_feature = j in of_features and of_features[j].margin.max() > clearest[j]
+        modes = of_features[j] if on_feature else of_lines.take(slice(2 * j, 2 * j + 2))
         m = int(np.argmax(modes.margin))
-        along = lines[j, m] @ place[:, inside]
-        if j in of_features:
-            f = int(np.argmax(of_features[j].margin))
-            if of_features[j].margin[f] > modes.margin[m]:
-                modes, m, along = of_features[j], f, smooth[inside, f]
         if modes.margin[m] <= 0:
             continue
+        inside = slice(sample.starts[j], sample.starts[j + 1])
+        along = smooth[inside, m] if on_feature else lines[j, m] @ place[:, inside]
         division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
         finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
         found |= {} if division is None else {j: Finding(division, *finding)}

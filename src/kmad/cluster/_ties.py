@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmad._threads import Threads
+from kmad.cluster._weights import keys_of
 
 Floats = NDArray[np.float64]
 
@@ -77,8 +78,7 @@ class Ties(NamedTuple):
 def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -> list[Ties | None]:
     """The ties of every column; None where most values are distinct or in no order. No weights are weights of one."""
     stride = -(-len(X) // SAMPLE_ROWS)
-    sample = X[::stride]
-    mass = weights[::stride] if len(weights) else np.ones(len(sample))
+    sample, mass = X[::stride], weights[::stride]
 
     def look(f: int, _: int) -> Ties | None:
         ties = column_ties(np.asarray(sample[:, f], np.float64), mass)
@@ -90,15 +90,22 @@ def find_ties(X: NDArray[np.floating[Any]], weights: Floats, threads: Threads) -
 
 
 def column_ties(column: Floats, weights: Floats) -> Ties | None:
+    """The ties of a column; None where most values are distinct. No weights are weights of one."""
     # Rows of less than one row's weight are still values that were seen.
     most = max(len(column), float(weights.sum())) / 2
     # Where hardly any values are equal, these tell.
     if 1 + np.count_nonzero(np.diff(np.sort(column[: int(most) + 1]))) > most:
         return None
-    value, at = np.unique(column, return_inverse=True)
-    if len(value) > most:
+    if len(weights):
+        order = np.argsort(column)
+        rising = column[order]
+    else:
+        rising = np.sort(column)
+    first = np.flatnonzero(np.diff(rising, prepend=-np.inf))
+    if len(first) > most:
         return None
-    mass = np.bincount(at, weights).astype(np.float64)
+    value = rising[first]
+    mass = np.add.reduceat(weights[order], first) if len(weights) else np.diff(first, append=len(rising)).astype(float)
     if len(value) == 1:
         # A constant tells nothing apart: it is known exactly, and no row is the same as another because of it.
         return Ties(value, mass, np.zeros(1), np.zeros(1))
@@ -150,10 +157,12 @@ def dither(sample: Floats, ties: list[Ties | None]) -> Floats:
     Equal rows are scattered apart, unless some column is not tied: then they are one row, drawn several times.
     """
     moved = sample.copy()
-    order = np.lexsort(sample.T)
+    keys = keys_of(sample)
+    order = np.argsort(keys, kind="stable")
     place = np.arange(len(order))
     if any(tied is None for tied in ties):
-        place = np.cumsum(np.diff(sample[order], axis=0, prepend=sample[order[:1]]).any(axis=1))
+        keys = keys[order]
+        place = np.cumsum(keys != np.append(keys[:1], keys[:-1]))
     for f, tied in enumerate(ties):
         if tied is None:
             continue
