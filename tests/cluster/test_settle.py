@@ -13,7 +13,7 @@ from kmad._threads import Threads
 from kmad.cluster import _chart
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._grid import max_cells, measure, plan, summarise
-from kmad.cluster._lloyd import _assign_all, _course, inertia, settle, sum_by_label
+from kmad.cluster._lloyd import _assign_all, _assign_anew, _course, inertia, settle, sum_by_label
 from kmad.cluster._nearest import assign
 
 NO_WEIGHTS = np.empty(0)
@@ -180,6 +180,25 @@ def test_leads_are_kept_however_far_some_rows_lie(seed, k, d, far, typed):
     assert (course.lead <= second - first).all()
     # What is far takes no digits from what is near.
     assert (course.lead >= second - first - 1e-4 * (second + first))[1:].all()
+
+
+def test_rows_within_reach_of_their_centre_keep_it_without_a_lead():
+    rng = np.random.default_rng(0)
+    centers = np.array([[0.0] * 5, [20.0] * 5, [1e3] * 5])
+    X = centers[np.arange(300) % 3] + rng.normal(size=(300, 5))
+    X[0] = 9.0
+    labels, course = np.arange(300, dtype=np.int32) % 3, _course(X, centers)
+    with Threads(1) as threads:
+        assert _assign_anew(X, NO_WEIGHTS, centers, course._replace(slack=np.ones(3)), labels, threads) == (0, True)
+    distance = np.sqrt(reference.squared_distances(X, centers))
+    first, second = np.sort(distance, axis=1)[:, :2].T
+    assert np.array_equal(labels, distance.argmin(axis=1))
+    assert (course.lead <= second - first).all()
+    # Half way to the next centre less the distance, twice: rows told so have less of a lead than they might have.
+    reach = np.linalg.norm(centers[0] - centers[1]) / 2
+    near = (first < reach - 2) & (labels < 2)
+    assert near.sum() > 190
+    assert course.lead[near] == pytest.approx(2 * (reach - first[near]), rel=1e-2)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

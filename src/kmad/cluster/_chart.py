@@ -53,16 +53,25 @@ def draw_chart(centers: Floats, n_rows: int) -> Chart | None:
     middles = np.stack(np.meshgrid(*along, indexing="ij"), axis=-1)
     owner = cdist(middles.reshape(-1, N_AXES), place, "sqeuclidean").argmin(axis=1)
     cells_a_unit = np.divide(SIDE, extent, out=np.zeros(N_AXES), where=extent > 0)
-    gap = cdist(centers, centers)
-    np.fill_diagonal(gap, np.inf)
-    reach = (0.5 - ROUNDING) * gap.min(axis=1) - ROUNDING * farthest
     return Chart(
         np.ascontiguousarray((axes * cells_a_unit).T),
         (middle @ axes + low) * cells_a_unit,
         owner.astype(np.int32).reshape(middles.shape[:-1]),
         centers,
-        np.maximum(reach, 0.0),
+        reach_of(centers),
     )
+
+
+def reach_of(centers: Floats) -> Floats:
+    """The distance (k,) from each centre within which a row is nearer to it than to any other: half way to the next."""
+    if len(centers) < 2:
+        return np.full(len(centers), np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gap = cdist(centers, centers)
+        farthest = gap.max()
+        np.fill_diagonal(gap, np.inf)
+        reach = (0.5 - ROUNDING) * gap.min(axis=1) - ROUNDING * farthest
+    return np.where(reach > 0, reach, 0.0) if np.isfinite(farthest) else np.zeros(len(centers))
 
 
 @reordering_kernel

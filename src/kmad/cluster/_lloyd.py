@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kmad._jit import frozen, kernel, reordering_kernel
 from kmad._threads import Threads, row_chunks
 from kmad.cluster._axes import middle_of
-from kmad.cluster._chart import assign_plain, draw_chart
+from kmad.cluster._chart import TRIAL, assign_plain, draw_chart, reach_of
 from kmad.cluster._grid import Floats, Rows
 
 Labels = NDArray[np.int32]
@@ -16,6 +16,8 @@ Labels = NDArray[np.int32]
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
 BLOCK = 128
 EPSILON = np.finfo(np.float64).eps
+# Rows are asked whether they lie within reach of their centre while at least this part of them does.
+WORTH_ASKING = 3 / 4
 # Of the squares about some point, a smaller part than this is left by sums that may be wrong in their last digits.
 LEAST_LEFT = 1e-3
 
@@ -114,7 +116,7 @@ def _assign_anew(
     Returns how many have, and whether all distances are finite numbers. A row keeps its lead while the centres move
     less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
-    products = _products(centers, course.origin)
+    products, reach = _products(centers, course.origin), reach_of(centers)
 
     def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)
@@ -126,6 +128,7 @@ def _assign_anew(
                 *products,
                 course.origin,
                 course.slack,
+                reach,
                 start,
                 stop,
                 labels,
@@ -235,6 +238,7 @@ def assign_many(
     half_norms,  # (k',) IN
     origin,  # (d,) IN
     slack,  # (k,) IN: what the rows of each cluster may have lost of their lead
+    reach,  # (k,) IN: rows nearer to a centre than this are nearer to it than to any other
     start,
     stop,
     labels,  # (n,) INOUT: -1 for rows that have none yet
@@ -258,21 +262,41 @@ def assign_many(
     score0, score1, score2, score3 = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     pending, norm, margin = np.empty(n_lanes, np.int64), np.zeros(n_lanes), np.empty(n_lanes)
-    changed, finite, i = 0, True, start
+    changed, finite, i, asked, plain = 0, True, start, 0, 0
     while i < stop:
         rows = 0
         while i < stop and rows < n_lanes:
-            left = 0.0
-            if labels[i] >= 0:
-                left = lead[i] - slack[labels[i]] if led else np.inf
-            if left > 0.0:
-                if led:
-                    # Rounded down: it is a bound.
-                    lead[i] = np.float32(left * (1 - 1e-6))
-            else:
-                pending[rows] = i
+            first = rows
+            while i < stop and rows < n_lanes:
+                left = 0.0
+                if labels[i] >= 0:
+                    left = lead[i] - slack[labels[i]] if led else np.inf
+                if left > 0.0:
+                    if led:
+                        # Rounded down: it is a bound.
+                        lead[i] = np.float32(left * (1 - 1e-6))
+                else:
+                    pending[rows] = i
+                    rows += 1
+                i += 1
+            if asked > TRIAL and plain < WORTH_ASKING * asked:
+                continue
+            # Rows within reach of their centre need no other.
+            asked += rows - first
+            last, rows = rows, first
+            for r in range(first, last):
+                at, squared = pending[r], np.inf
+                own = labels[at]
+                if own >= 0:
+                    squared = 0.0
+                    for f in range(d):
+                        squared += (X[at, f] - centers[own, f]) ** 2
+                    if squared < reach[own] ** 2:
+                        lead[at] = np.float32(2 * (reach[own] - np.sqrt(squared)) * (1 - 1e-6))
+                        plain += 1
+                        continue
+                pending[rows] = at
                 rows += 1
-            i += 1
         for r in range(rows):
             at, squared = pending[r], 0.0
             for f in range(d):
