@@ -116,7 +116,8 @@ def _assign_anew(
     Returns how many have, and whether all distances are finite numbers. A row keeps its lead while the centres move
     less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
     """
-    products, reach = _products(centers, course.origin), reach_of(centers)
+    products = _products(centers, course.origin)
+    reach = reach_of(centers) if len(course.lead) else np.zeros(len(centers))
 
     def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
         moved = np.zeros_like(course.total)

@@ -151,7 +151,9 @@ def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: L
     leaves, region = _paint(grid.frame, scales, roots, occupied)
     regions = _describe(grid, scales, leaves, occupied, region)
     own = view.holds(regions.peak)
-    unresolved = own & _unresolved(grid, occupied, region, len(leaves), lens.floor) & lens.inside
+    unresolved = np.zeros(len(leaves), bool)
+    if lens.inside:
+        unresolved = own & _unresolved(grid, occupied, region, len(leaves), lens.floor)
     found = [regions.take(own & ~unresolved)]
     if unresolved.any():
         _, region = _paint(grid.frame, scales, roots, np.arange(grid.frame.n_cells))
