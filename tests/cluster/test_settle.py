@@ -189,7 +189,8 @@ def test_rows_within_reach_of_their_centre_keep_it_without_a_lead():
     X[0] = 9.0
     labels, course = np.arange(300, dtype=np.int32) % 3, _course(X, centers)
     with Threads(1) as threads:
-        assert _assign_anew(X, NO_WEIGHTS, centers, course._replace(slack=np.ones(3)), labels, threads) == (0, True)
+        course = course._replace(slack=np.ones(3))
+        assert _assign_anew(X, NO_WEIGHTS, centers, course, labels, threads, 300) == (0, 300, True)
     distance = np.sqrt(reference.squared_distances(X, centers))
     first, second = np.sort(distance, axis=1)[:, :2].T
     assert np.array_equal(labels, distance.argmin(axis=1))

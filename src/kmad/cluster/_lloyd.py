@@ -18,6 +18,8 @@ BLOCK = 128
 EPSILON = np.finfo(np.float64).eps
 # Rows are asked whether they lie within reach of their centre while at least this part of them does.
 WORTH_ASKING = 3 / 4
+# And only after an iteration in which more than so many for each centre were without a lead.
+LEADLESS = 4
 # Of the squares about some point, a smaller part than this is left by sums that may be wrong in their last digits.
 LEAST_LEFT = 1e-3
 
@@ -105,24 +107,33 @@ def _assign_all(X: Rows, weights: Floats, centers: Floats, course: Course, label
 
     for moved in threads.map(chunk, row_chunks(*X.shape)):
         np.add(course.total, moved, out=course.total)
-    return _assign_anew(X, weights, centers, course, labels, threads)[1]
+    return _assign_anew(X, weights, centers, course, labels, threads).finite
+
+
+class Change(NamedTuple):
+    """What assigning rows anew came to."""
+
+    moved: int  # rows that have another label
+    leadless: int  # and that might have had
+    finite: bool  # whether all distances are finite numbers
 
 
 def _assign_anew(
-    X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads
-) -> tuple[int, bool]:
+    X: Rows, weights: Floats, centers: Floats, course: Course, labels: Labels, threads: Threads, leadless: int = 0
+) -> Change:
     """Assign the rows that may have another nearest centre than their label, and add up those that have.
 
-    Returns how many have, and whether all distances are finite numbers. A row keeps its lead while the centres move
-    less than that (Hamerly, Making k-means even faster, 2010): in most iterations most rows are not touched.
+    A row keeps its lead while the centres move less than that (Hamerly, Making k-means even faster, 2010): in most
+    iterations most rows are not touched. How many had none the last time tells whether to look how far the centres lie
+    from each other is worth its time.
     """
-    products = _products(centers, course.origin)
-    reach = reach_of(centers) if len(course.lead) else np.zeros(len(centers))
+    products, k = _products(centers, course.origin), len(centers)
+    reach = reach_of(centers) if leadless > LEADLESS * k else np.zeros(k)
 
-    def chunk(start: int, stop: int) -> tuple[int, bool, Floats]:
+    def chunk(start: int, stop: int) -> tuple[Change, Floats]:
         moved = np.zeros_like(course.total)
         with np.errstate(over="ignore", invalid="ignore"):
-            changed, finite = assign_many(
+            change = assign_many(
                 X,
                 weights,
                 centers,
@@ -136,14 +147,15 @@ def _assign_anew(
                 course.lead,
                 moved,
             )
-        return changed, finite, moved
+        return Change(*change), moved
 
     parts = threads.map(chunk, row_chunks(*X.shape))
-    for _, _, moved in parts:
+    for _, moved in parts:
         np.add(course.total, moved, out=course.total)
     # What rounding leaves of the weight of rows that have gone is nothing.
     course.total[course.total[:, :1].ravel() == 0] = 0.0
-    return sum(changed for changed, _, _ in parts), all(finite for _, finite, _ in parts)
+    changes = [change for change, _ in parts]
+    return Change(sum(c.moved for c in changes), sum(c.leadless for c in changes), all(c.finite for c in changes))
 
 
 def sum_by_label(X: Rows, weights: Floats, labels: Labels, n_clusters: int, threads: Threads) -> tuple[Floats, Floats]:
@@ -173,17 +185,17 @@ def settle(
 ) -> Partition:
     """Lloyd's algorithm until no row changes its cluster, or the centres hardly move; `labels` is overwritten."""
     seed = np.arange(len(centers))
-    course, changed = _course(X, centers), len(X)
+    course, change = _course(X, centers), Change(len(X), len(X), finite=True)
     for n_iter in range(1, max_iter + 1):
         if n_iter == 1:
             _assign_all(X, weights, centers, course, labels, threads)
         else:
-            changed, _ = _assign_anew(X, weights, centers, course, labels, threads)
+            change = _assign_anew(X, weights, centers, course, labels, threads, change.leadless)
         mass = course.total[:, 1]
         means = np.where(
             mass[:, None] > 0, course.origin + course.total[:, 2:] / np.where(mass > 0, mass, 1.0)[:, None], centers
         )
-        if not changed or (tol > 0 and ((means - centers) ** 2).sum() <= tol):
+        if not change.moved or (tol > 0 and ((means - centers) ** 2).sum() <= tol):
             order = by_falling_mass(centers, mass)
             if np.array_equal(order, np.arange(len(centers))):
                 at_means = np.array_equal(means, centers)
@@ -248,7 +260,7 @@ def assign_many(
 ):
     """Write the nearest centre of the rows from start to stop without a lead.
 
-    Returns how many labels changed, and whether the distances are finite numbers.
+    Returns the fields of a `Change`.
     """
     n_clusters, d = centers.shape
     # Half a squared distance is wrong by no more than this part of it and of the squared length of the row, the least
@@ -263,7 +275,7 @@ def assign_many(
     score0, score1, score2, score3 = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     best, second, nearest = np.empty(n_lanes), np.empty(n_lanes), np.empty(n_lanes)
     pending, norm, margin = np.empty(n_lanes, np.int64), np.zeros(n_lanes), np.empty(n_lanes)
-    changed, finite, i, asked, plain = 0, True, start, 0, 0
+    changed, leadless, finite, i, asked, plain = 0, 0, True, start, 0, 0
     while i < stop:
         rows = 0
         while i < stop and rows < n_lanes:
@@ -280,6 +292,7 @@ def assign_many(
                     pending[rows] = i
                     rows += 1
                 i += 1
+            leadless += rows - first
             if asked > TRIAL and plain < WORTH_ASKING * asked:
                 continue
             # Rows within reach of their centre need no other.
@@ -386,7 +399,7 @@ def assign_many(
                     moved[before, 1] -= w
                     for f in range(d):
                         moved[before, 2 + f] -= w * (X[at, f] - origin[f])
-    return changed, finite
+    return changed, leadless, finite
 
 
 @kernel
