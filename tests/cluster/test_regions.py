@@ -112,14 +112,6 @@ def test_regions_beside_far_rows_keep_to_the_crowd():
     assert np.abs(regions.center).max() < 5
 
 
-def test_regions_across_the_edge_of_cells_are_looked_inside():
-    # Zero is the edge of cells of any width, and far rows make them wide.
-    rng = np.random.default_rng(0)
-    X = blobs(rng, [rows(400, 150)] * 2, [(-0.3, -0.3), (0.3, 0.3)], [0.05] * 2)
-    regions = regions_of(np.concatenate([X, [[900.0, 900.0], [-900.0, -900.0]]]))
-    assert sorted(regions.center[:, 0]) == pytest.approx([-0.3, 0.3], abs=0.02)
-
-
 def test_regions_are_looked_inside_only_where_that_is_wanted():
     rng = np.random.default_rng(0)
     X = blobs(rng, [rows(400, 150)] * 3, [(0.0, 0.0), (99.0, 99.0), (99.5, 99.5)], [0.05] * 3)

@@ -25,9 +25,8 @@ from kmad.cluster._landscape import (
 )
 from kmad.cluster._ties import Ties, find_ties, spread
 
-# A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows. One
-# without any spread, on the edge of two cells, seems to have 0.56.
-RESOLVED = 0.6
+# A region whose spread along an axis is below this many cells may hold more than the finest bandwidth shows.
+RESOLVED = 0.5
 # And cells are no narrower than this part of a bandwidth that must not be finer: they would show nothing, and an axis
 # along which hardly anything differs would have a bandwidth of millions of them.
 FLOOR_CELLS = 4
