@@ -132,6 +132,15 @@ def test_search_settles_every_so_many_rows_first(n_clusters, weighted, monkeypat
         assert clusters.partition.centers == pytest.approx(expected.partition.centers)
 
 
+def test_search_settles_all_rows_at_once_where_they_are_worth_too_few(monkeypatch):
+    X, _ = make_groups(5, [300, 300], distance=30.0)
+    weights = np.exp(6 * np.random.default_rng(0).normal(size=600))
+    settled = settle_some_first(monkeypatch, 150)
+    clusters, _ = found(X, weights=weights)
+    assert set(settled) == {600}
+    assert clusters.partition.converged
+
+
 def test_search_finds_among_all_rows_what_few_of_them_do_not_show(monkeypatch):
     # Among a sixth of the rows, the two halves of the second group are not told apart.
     rng = np.random.default_rng(0)
