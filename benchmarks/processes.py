@@ -30,7 +30,6 @@ X[:1_000] += 20
 X[2_000:] -= 20
 """
 # Python looks through what numba has left, a tenth of a second, when it happens to fall due: not in what comes after.
-TIDY = "\nimport gc; gc.collect()"
 IMPORTS = {
     "import numpy": ("", "import numpy"),
     "import kmad": ("", "import kmad"),
@@ -38,7 +37,7 @@ IMPORTS = {
     "import numba, sklearn.base": ("", "import numba, sklearn.base"),
     "from kmad import KMad": ("", "from kmad import KMad"),
     "from kmad import KMad, after numba and sklearn.base": (
-        f"import numba, sklearn.base{TIDY}",
+        "import gc, numba, sklearn.base; gc.collect()",
         "from kmad import KMad",
     ),
     "from sklearn.cluster import KMeans": ("", "from sklearn.cluster import KMeans"),

@@ -259,10 +259,11 @@ def divide_clusters(
         division = _cut(*sample.part(j), bins_along(along) + 0.5 > modes.valley[m])
         finding = (bool(modes.by_dip[m]), float(modes.statistic[m]), float(modes.critical[m]))
         found |= {} if division is None else {j: Finding(division, *finding)}
+    if not without_far_rows:
+        return found
     crowded = _crowded(counts)
-    again = [j for j in full if crowded[j] and j not in found] if without_far_rows else []
-    if again:
-        near = sample.without_far_rows(again)
+    near = sample.without_far_rows([j for j in full if crowded[j] and j not in found])
+    if len(near.rows):
         found |= divide_clusters(
             near, ties, heaped, significance, threads, along_features=along_features, without_far_rows=False
         )

@@ -101,7 +101,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
             centers, mass = partition.centers, partition.mass
         partition = _reach(ground, centers, mass, search.n_clusters, search)
     else:
-        large = regions.size >= THIN_REGION * (1 if thin is None else thin.stride)
+        large = regions.size >= THIN_REGION * (thin or ground).stride
         if thin is not None and large.any():
             partition, among = _look_again(thin, regions.take(large), search)
             regions = joined([among._replace(center=partition.centers), regions.take(~large)])
