@@ -329,12 +329,14 @@ def test_division_finds_two_modes_beside_far_rows(d):
 
 def test_far_rows_are_those_far_from_most():
     rng = np.random.default_rng(0)
-    parts = [rng.normal(size=(90, 3)) for _ in range(3)]
+    parts = [rng.normal(size=(90, 3)) for _ in range(4)]
     parts[0][5], parts[2][80] = 40.0, -1e9
+    # So many to one side take the mean along.
+    parts[3][:9] += 100.0
     sample = clusters_of(*parts)
-    near = sample.without_far_rows([0, 1])
-    assert np.diff(near.starts).tolist() == [89, 0, 0]
-    assert np.array_equal(near.rows, np.delete(parts[0], 5, axis=0))
+    near = sample.without_far_rows([0, 1, 3])
+    assert np.diff(near.starts).tolist() == [89, 0, 0, 81]
+    assert np.array_equal(near.rows, np.concatenate([np.delete(parts[0], 5, axis=0), parts[3][9:]]))
 
 
 def test_division_counts_weights():
