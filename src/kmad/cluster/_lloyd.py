@@ -55,7 +55,7 @@ def assign_in_many(X: Rows, centers: Floats, labels: Labels, threads: Threads) -
 
     Returns whether all distances are finite numbers.
     """
-    course = Course(middle_of(X), NO_TOTAL, NO_LEAD, NO_WEIGHTS)
+    course = Course(middle_of(X), NO_TOTAL, NO_LEAD, NO_SLACK)
     return _assign_all(X, NO_WEIGHTS, centers, course, labels, threads)
 
 
@@ -68,7 +68,8 @@ class Course(NamedTuple):
     slack: Floats  # (k,) by how much the lead of a cluster's rows may have shrunk since
 
 
-NO_TOTAL, NO_LEAD, NO_WEIGHTS = np.empty((0, 0)), np.empty(0, np.float32), frozen(np.empty(0))
+NO_TOTAL, NO_LEAD, NO_SLACK = np.empty((0, 0)), np.empty(0, np.float32), np.empty(0)
+NO_WEIGHTS = frozen(np.empty(0))
 
 
 def _course(X: Rows, centers: Floats) -> Course:

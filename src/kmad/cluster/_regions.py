@@ -1,5 +1,6 @@
 """The significant density regions of a set of rows, over at most three axes and a range of bandwidths."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,14 +98,17 @@ class Scale:
         excess: list[float] = (self.landscape.prominence - self.landscape.threshold).tolist()
         return excess
 
-    def region_at(self, place: Integers | Sequence[Integers]) -> Labels:
+    def region_at(self, place: Integers) -> Labels:
         """The region that holds each of these cells (q, m) of the finest frame, -1 for none."""
-        cell = np.zeros(len(place[0]), np.int64)
-        for at, n, first, n_cells in zip(place, self.level, self.frame.first.tolist(), self.frame.shape, strict=True):
-            margin = int(n_cells > 1)
-            # The middle of a coarse cell at the edge may lie beyond.
-            cell = cell * (n_cells + 2 * margin) + np.minimum((at >> n) - (first - margin), n_cells - 1 + margin)
-        return self.landscape.region[cell]
+        return self.landscape.region[sum(self.steps_along(f, at) for f, at in enumerate(place))]
+
+    def steps_along(self, f: int, at: Integers) -> Integers:
+        """How far into the landscape's cells lie those at these places (m,) along an axis of the finest frame."""
+        margins = [int(n > 1) for n in self.frame.shape]
+        stride = math.prod(n + 2 * margin for n, margin in zip(self.frame.shape[f + 1 :], margins[f + 1 :], strict=True))
+        # The middle of a coarse cell at the edge may lie beyond.
+        cell = np.minimum((at >> self.level[f]) - int(self.frame.first[f]), self.frame.shape[f] - 1)
+        return np.asarray(stride * (cell + margins[f]))
 
 
 class Spot(NamedTuple):
@@ -147,15 +151,17 @@ def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: L
     scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, view)
     roots = _roots(scales)
     occupied = np.flatnonzero(grid.mass)
-    leaves, region = _paint(grid.frame, scales, roots, occupied)
+    along = np.unravel_index(occupied, grid.frame.shape)
+    leaves, region = _paint(grid.frame, scales, roots, along)
     regions = _describe(grid, scales, leaves, occupied, region)
     own = view.holds(regions.peak)
     unresolved = np.zeros(len(leaves), bool)
     if lens.inside:
-        unresolved = own & _unresolved(grid, occupied, region, len(leaves), lens.floor)
+        unresolved = own & _unresolved(grid.frame, along, grid.mass[occupied], region, len(leaves), lens.floor)
     found = [regions.take(own & ~unresolved)]
     if unresolved.any():
-        _, region = _paint(grid.frame, scales, roots, np.arange(grid.frame.n_cells))
+        everywhere = np.unravel_index(np.arange(grid.frame.n_cells), grid.frame.shape)
+        _, region = _paint(grid.frame, scales, roots, everywhere)
     for r in np.flatnonzero(unresolved):
         inside = _look_inside(X, weights, cell, grid, region, int(r), lens, view.share)
         found.append(inside if inside is not None else regions.take(np.array([r])))
@@ -258,9 +264,11 @@ def _follow(scales: list[Scale], here: Spot, parts: list[Node], crowded: set[int
 
 
 def _paint(
-    frame: Frame, scales: list[Scale], roots: list[Node], cells: NDArray[np.int64]
+    frame: Frame, scales: list[Scale], roots: list[Node], along: Sequence[NDArray[np.intp]]
 ) -> tuple[list[Spot], NDArray[np.int32]]:
     """The undivided regions, and which of them each of these cells of the finest grid belongs to, -1 for none.
+
+    The cells are told by their index along each axis.
 
     What a finer scale shows takes nothing from an undivided region that a coarser one shows.
     """
@@ -268,14 +276,16 @@ def _paint(
     for node in nodes:  # grows as it goes
         nodes += node.parts
     divided = np.array([bool(node.parts) for node in nodes] + [True])  # the last for no region at all
-    place = [f + index for f, index in zip(frame.first, np.unravel_index(cells, frame.shape), strict=True)]
-    owner = np.full(len(cells), -1, np.int32)
+    sides = [first + np.arange(n) for first, n in zip(frame.first, frame.shape, strict=True)]
+    owner = np.full(len(along[0]), -1, np.int32)
     for s in sorted({node.outermost.scale for node in nodes}, reverse=True):
         number = np.full(len(scales[s].landscape.peak) + 1, -1, np.int32)
         for i, node in enumerate(nodes):
             if node.outermost.scale == s:
                 number[node.outermost.region] = i
-        painted = number[scales[s].region_at(place)]
+        # Cells share their places along an axis with many others.
+        steps = [scales[s].steps_along(f, side)[at] for f, (side, at) in enumerate(zip(sides, along, strict=True))]
+        painted = number[scales[s].landscape.region[sum(steps)]]
         owner = np.where((painted >= 0) & divided[owner], painted, owner)
     leaves = [i for i, node in enumerate(nodes) if not node.parts]
     leaf = np.full(len(nodes) + 1, -1, np.int32)
@@ -309,18 +319,21 @@ def _describe(
 
 
 def _unresolved(
-    grid: Grid, cells: NDArray[np.int64], region: NDArray[np.int32], n_leaves: int, floor: Floats
+    frame: Frame,
+    along: Sequence[NDArray[np.intp]],
+    mass: Floats,
+    region: NDArray[np.int32],
+    n_leaves: int,
+    floor: Floats,
 ) -> NDArray[np.bool_]:
     """Leaves that are only a few cells wide along some axis, (n_leaves,)."""
-    frame = grid.frame
     unresolved = np.zeros(n_leaves, bool)
-    cells, region = cells[region >= 0], region[region >= 0]
     for f, n in enumerate(frame.shape):
         if n == 1 or frame.width[f] * SIGMAS[0] <= floor[f]:
             continue
-        along = cells // int(np.prod(frame.shape[f + 1 :])) % n
-        marginal = np.bincount(region * np.int64(n) + along, grid.mass[cells], n_leaves * n)
-        marginal = marginal.reshape(n_leaves, n)
+        # bincount takes no negative numbers: the cells of no region come first.
+        marginal = np.bincount((region + 1) * np.int64(n) + along[f], mass, (n_leaves + 1) * n)
+        marginal = marginal.reshape(n_leaves + 1, n)[1:]
         # For a normal density of standard deviation s the sum of squares is 1 / (2 sqrt(pi) s); tails hardly matter.
         squares = np.maximum((marginal**2).sum(axis=1), np.finfo(float).tiny)
         unresolved |= marginal.sum(axis=1) ** 2 / squares / (2 * np.sqrt(np.pi)) < RESOLVED

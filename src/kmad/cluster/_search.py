@@ -13,8 +13,7 @@ from kmad.cluster._axes import N_AXES, find_axes, project
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._division import Sample, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
-from kmad.cluster._lloyd import Partition, inertia, inertia_of_means, settle, sum_by_label
-from kmad.cluster._nearest import assign
+from kmad.cluster._lloyd import Partition, assign_in_many, inertia, inertia_of_means, settle, sum_by_label
 from kmad.cluster._regions import Lens, Regions, find_regions, joined
 from kmad.cluster._ties import Ties, few_distinct, find_heaps, find_ties
 from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
@@ -164,7 +163,8 @@ def _first_look(
         lens = Lens(search.significance, floor, [None] * axes.shape[1], threads, inside=False)
         _, regions = find_regions(place, weights, measure(place, threads), labels, lens)
         if len(regions.size) > 1:
-            assign(place, regions.center, labels, threads)
+            # The places have few axes, but settling in all features needs this kernel anyway.
+            assign_in_many(place, regions.center, labels, threads)
             size, centers = sum_by_label(X, weights, labels, len(regions.size), threads)
             peak = glance.about + regions.peak @ axes.T
             return ground, regions._replace(size=size, center=centers, peak=peak).take(size > 0)
