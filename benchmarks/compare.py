@@ -4,7 +4,8 @@ import statistics
 import sys
 import time
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 from benchmarks.data import Data
 from benchmarks.peers import KMAD, KMEANS, KMEANS_TEN, Peer
 
+T = TypeVar("T")
 # Worker threads of OpenMP spin for some milliseconds after their work: the next in turn waits until they sleep.
 PAUSE = 0.05
 # A first run this long, in seconds, is counted; a shorter one warms up.
 LONG = 1.0
+# A short run is repeated for so long, and the last one counts: else what others left in the caches, and threads that
+# take their time to spread over processors that were idle, would be up to half of it.
+WARM = 0.1
 WARM_UP_ROWS, WARM_UP_CLUSTERS = 500, 5
 
 
@@ -87,10 +92,7 @@ class Entrant:
         if turn and self._spent + self.latest > self._effort.seconds:
             self.note = f"{n_runs} of {rounds} runs: each takes long"
             return
-        time.sleep(PAUSE)
-        start = time.perf_counter()
-        labels = attempt(self._peer, self._X, self._n_clusters, turn)
-        self.latest = time.perf_counter() - start
+        labels, self.latest = time_run(lambda: attempt(self._peer, self._X, self._n_clusters, turn))
         if isinstance(labels, str):
             self.note = labels
         elif turn or self.latest >= min(LONG, self._effort.seconds):
@@ -124,6 +126,18 @@ def compare(
         if entrant.runs["seconds"]:
             say(f"  {name}: {statistics.median(entrant.runs['seconds']):.4g} s")
     return {name: {**entrant.runs, "n_given": n_clusters, "note": entrant.note} for name, entrant in entrants.items()}
+
+
+def time_run(task: Callable[[], T]) -> tuple[T, float]:
+    """What a task returns, and its seconds when it is warm."""
+    time.sleep(PAUSE)
+    begin = time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        result = task()
+        stop = time.perf_counter()
+        if stop - begin >= WARM:
+            return result, stop - start
 
 
 def attempt(peer: Peer, X: Any, n_clusters: int, seed: int) -> NDArray[np.integer[Any]] | str:

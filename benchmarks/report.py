@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numba
 from sklearn.cluster import KMeans
 
-from benchmarks.compare import PAUSE, Effort, compare, say
+from benchmarks.compare import Effort, compare, say, time_run
 from benchmarks.data import OVERLAPPING, Data, Floats, blobs_name, draw_blobs, draw_customers, read_set
 from benchmarks.peers import INTELEX, K_FOUND, KMAD, KMEANS, KMEANS_TEN, Peer
 from benchmarks.processes import measure_first_fits, measure_imports, measure_memory
@@ -169,15 +169,8 @@ def choose(peers: dict[str, Peer], names: tuple[str, ...]) -> dict[str, Peer]:
 
 def take_turns(tasks: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each task, in turn and after one turn that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in tasks}
-    for turn in range(rounds + 1):
-        for name, task in tasks.items():
-            time.sleep(PAUSE)
-            start = time.perf_counter()
-            task()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return times
+    turns = [{name: time_run(task)[1] for name, task in tasks.items()} for _ in range(rounds + 1)]
+    return {name: [turn[name] for turn in turns[1:]] for name in tasks}
 
 
 def measure_predict(form: Form, peers: dict[str, Peer]) -> list[dict[str, Any]]:

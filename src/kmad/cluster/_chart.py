@@ -18,7 +18,7 @@ SOME_ROWS = SIDE**N_AXES * 4
 # Distances are rounded by less than this part of themselves, and of the greatest between the centres.
 ROUNDING = 1e-6
 # Rows that are looked at side by side; a part of the trial.
-BLOCK = 128
+BLOCK = 64
 # After so many rows, of which fewer than half were plain, the others are not asked.
 TRIAL = 1 << 11
 

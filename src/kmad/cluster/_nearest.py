@@ -21,7 +21,7 @@ TABLE_CELLS = {1: 1 << 12, 2: 1 << 13, 3: 1 << 14}
 # Rows and centres that are worth a table, and rows that show where they lie, about.
 TABLE_ROWS, TABLE_CENTERS, SEEN_ROWS = 1 << 16, 16, 1 << 10
 # The part that a table may leave open of about so many of them: open rows are compared one by one, which takes longer.
-MOST_OPEN, ASKED_ROWS = 1 / 8, 1 << 8
+MOST_OPEN, ASKED_ROWS = 1 / 16, 1 << 8
 
 
 def assign(X: Rows, centers: Floats, labels: Labels, threads: Threads) -> bool:
@@ -133,7 +133,7 @@ def assign_few(
     # One array for each feature: an index into a block of several is not known to be in it, and stops the vectors.
     x0, x1, x2 = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK)
     best, nearest = np.empty(BLOCK), np.empty(BLOCK)
-    farthest = 0.0
+    finite = 0
     for first in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - first)
         for r in range(rows):
@@ -165,7 +165,7 @@ def assign_few(
                     nearest[r] = (index if s < least else own) + 0.0
         for r in range(rows):
             labels[first + r] = np.int32(nearest[r])
+        # No distance is below infinity where a value is no number. A sum: the greatest would be sought one by one.
         for r in range(BLOCK):
-            farthest = best[r] if best[r] > farthest else farthest
-    # No distance is below infinity where a value is no number.
-    return farthest < np.inf
+            finite += best[r] < np.inf
+    return finite == -(-(stop - start) // BLOCK) * BLOCK

@@ -104,11 +104,11 @@ class Scale:
 
     def steps_along(self, f: int, at: Integers) -> Integers:
         """How far into the landscape's cells lie those at these places (m,) along an axis of the finest frame."""
-        margins = [int(n > 1) for n in self.frame.shape]
-        stride = math.prod(n + 2 * margin for n, margin in zip(self.frame.shape[f + 1 :], margins[f + 1 :], strict=True))
+        shape = self.frame.shape
+        stride = math.prod(n + 2 * (n > 1) for n in shape[f + 1 :])
         # The middle of a coarse cell at the edge may lie beyond.
-        cell = np.minimum((at >> self.level[f]) - int(self.frame.first[f]), self.frame.shape[f] - 1)
-        return np.asarray(stride * (cell + margins[f]))
+        cell = np.minimum((at >> self.level[f]) - int(self.frame.first[f]), shape[f] - 1)
+        return np.asarray(stride * (cell + (shape[f] > 1)))
 
 
 class Spot(NamedTuple):
