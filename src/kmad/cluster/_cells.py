@@ -494,11 +494,11 @@ def list_rows(
     rows,  # (stop - start,) OUT
 ):
     """List those of the rows start to stop that lie in wanted cells; returns how many there are."""
-    found = 0
+    found = np.uint64(0)
     for i in range(start, stop):
         rows[found] = i
-        # No branch: whether a cell is wanted cannot be predicted.
-        found += number[cell[i]] >= 0
+        # No branch: whether a cell is wanted cannot be predicted. Nor whether an index is negative, were it signed.
+        found += np.uint64(number[np.uint32(cell[i])] >= 0)
     return found
 
 
@@ -554,4 +554,5 @@ def label_rows(
 ):
     """Turn the cell of rows start to stop into its label."""
     for i in range(start, stop):
-        cell[i] = of_cell[cell[i]]
+        # Unsigned: of an index that might be negative it would be asked.
+        cell[i] = of_cell[np.uint32(cell[i])]

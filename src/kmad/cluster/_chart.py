@@ -112,14 +112,16 @@ def assign_plain(
             u0 = u0 if u0 > 0.0 else 0.0
             u1 = u1 if u1 > 0.0 else 0.0
             u2 = u2 if u2 > 0.0 else 0.0
-            nearest[r] = owner[int(u0 if u0 < top else top), int(u1 if u1 < top else top), int(u2 if u2 < top else top)]
+            # Unsigned here and below: of an index that might be negative it would be asked.
+            i0, i1 = np.uint32(u0 if u0 < top else top), np.uint32(u1 if u1 < top else top)
+            nearest[r] = owner[i0, i1, np.uint32(u2 if u2 < top else top)]
         for r in range(rows):
-            own, distance = nearest[r], 0.0
+            own, distance = np.uint32(nearest[r]), 0.0
             for f in range(d):
                 distance += (X[first + r, f] - centers[own, f]) ** 2
             squared[r] = distance
         for r in range(rows):
-            i, own = first + r, nearest[r]
+            i, own = first + r, np.uint32(nearest[r])
             if not squared[r] < reach[own] ** 2:
                 continue
             labels[i] = own

@@ -232,12 +232,15 @@ def bin_1d(
     cell,  # (n,) OUT
     table,  # (cells, 2) INOUT
 ):
-    """Write the cell of rows start to stop and add their mass and offsets, in cell widths, to the table."""
+    """Write the cell of rows start to stop and add their mass and offsets, in cell widths, to the table.
+
+    Unsigned: of an index that might be negative it is asked at every use.
+    """
     o0, v0 = origin[0], inverse[0]
     weighted = weights.shape[0] > 0
     for i in range(start, stop):
         u0 = (X[i, 0] - o0) * v0
-        c = int(u0)
+        c = np.uint32(int(u0))
         w = weights[i] if weighted else 1.0
         cell[i] = c
         table[c, 0] += w
@@ -254,7 +257,7 @@ def bin_2d(X, weights, start, stop, origin, inverse, shape, cell, table):
     for i in range(start, stop):
         u0 = (X[i, 0] - o0) * v0
         u1 = (X[i, 1] - o1) * v1
-        c = int(u0) * n1 + int(u1)
+        c = np.uint32(int(u0) * n1 + int(u1))
         w = weights[i] if weighted else 1.0
         cell[i] = c
         table[c, 0] += w
@@ -273,7 +276,7 @@ def bin_3d(X, weights, start, stop, origin, inverse, shape, cell, table):
         u0 = (X[i, 0] - o0) * v0
         u1 = (X[i, 1] - o1) * v1
         u2 = (X[i, 2] - o2) * v2
-        c = (int(u0) * n1 + int(u1)) * n2 + int(u2)
+        c = np.uint32((int(u0) * n1 + int(u1)) * n2 + int(u2))
         w = weights[i] if weighted else 1.0
         cell[i] = c
         table[c, 0] += w

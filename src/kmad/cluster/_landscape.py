@@ -147,7 +147,7 @@ def flood(
     steps, n_steps = (np.array(column) for column in zip(*map(steps_of, map(tuple, layout.wide.tolist())), strict=True))
     room = len(count)
     while True:
-        a, b, saddle = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
+        a, b, saddle = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room)
         n_borders = find_borders(count, layout.wide_start, steps, n_steps, basin, a, b, saddle)
         if n_borders <= room:
             break
@@ -286,9 +286,10 @@ def climb_each(
         number = over
         # Follow the pointers; a cell that has been passed points at its peak, so every path is walked about once.
         for c in range(n):
-            summit = up[c]
-            if summit < 0:
+            if up[c] < 0:
                 continue
+            # Unsigned: of an index that might be negative it would be asked.
+            summit = np.uint32(up[c])
             if summit == c:
                 peak[0, n_peaks] = start + c
                 inner = c // (p1 * p2) - (wide[g, 0] > 1)
@@ -296,16 +297,16 @@ def climb_each(
                 peak[1, n_peaks] = inner * shape[g, 2] + c % p2 - (p2 > 1)
                 number[c] = n_peaks
                 n_peaks += 1
-            while up[summit] != summit:
-                summit = up[summit]
-            at = c
-            while up[at] != summit:
-                following = up[at]
+            while np.uint32(up[summit]) != summit:
+                summit = np.uint32(up[summit])
+            at = np.uint32(c)
+            while np.uint32(up[at]) != summit:
+                following = np.uint32(up[at])
                 up[at] = summit
                 at = following
         for c in range(n):
             if up[c] >= 0:
-                up[c] = number[up[c]]
+                up[c] = number[np.uint32(up[c])]
         first_peak[g + 1] = n_peaks
 
 
@@ -361,8 +362,9 @@ def fall(
     to show their prominence they fall as well.
     """
     n, n_regions = len(height), -1
-    highest, toward, target, number = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    standing = np.empty(n, np.int32)
+    highest, toward, target = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
+    # Unsigned, as are the borders: of an index that might be negative it would be asked.
+    number, standing = np.empty(n, np.uint32), np.empty(n, np.uint32)
     for i in range(n):
         standing[i] = i
         part_of[i] = i
@@ -414,7 +416,7 @@ def fall(
                 part_of[p] = number[top] if top >= 0 else -1
         between = 0
         for m in range(n_borders):
-            i, j = number[target[a[m]]], number[target[b[m]]]
+            i, j = number[np.uint32(target[a[m]])], number[np.uint32(target[b[m]])]
             if i != j:
                 a[between] = i
                 b[between] = j

@@ -417,7 +417,7 @@ def sum_rows(
     d = X.shape[1]
     weighted = weights.shape[0] > 0
     for i in range(start, stop):
-        j = labels[i]
+        j = np.uint32(labels[i])
         w = weights[i] if weighted else 1.0
         table[j, 0] += w
         for f in range(d):

@@ -102,7 +102,7 @@ def look_up(
         own = np.int32(-1)
         # What is no number lies in no cell.
         if 0.0 <= u0 < n0 and 0.0 <= u1 < n1 and 0.0 <= u2 < n2:
-            own = nearest[(int(u0) * n1 + int(u1)) * n2 + int(u2)]
+            own = nearest[np.uint32((int(u0) * n1 + int(u1)) * n2 + int(u2))]
         if own < 0:
             least = np.inf
             for j in range(len(centers)):
