@@ -59,10 +59,11 @@ def test_every_cluster_is_projected_on_its_own_axes(d):
     rows[100:120, 1:] = 0.0
     weights = rng.uniform(0.5, 2.0, len(rows))
     place = np.full((3, len(rows)), np.nan)
-    project_each(rows, weights, starts, 2, 3, place)
+    assert not project_each(rows, weights, starts, 2, 3, place).any()
     assert np.isnan(place).all()
-    project_each(rows, weights, starts, 0, 4, place)
+    squares = project_each(rows, weights, starts, 0, 4, place)
     assert np.isnan(place[:, 120:]).all()
+    assert not squares[2].any()
     for j in (0, 1, 3):
         part = slice(starts[j], starts[j + 1])
         table, mean = covered(rows[part], weights[part])
@@ -70,6 +71,7 @@ def test_every_cluster_is_projected_on_its_own_axes(d):
         expected = np.zeros((3, sizes[j]))
         expected[: axes.shape[1]] = ((rows[part] - mean) @ axes).T
         assert place[:, part] == pytest.approx(expected, abs=1e-9)
+        assert squares[j] == pytest.approx(place[:, part] ** 2 @ weights[part], rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])

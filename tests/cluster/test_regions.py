@@ -9,17 +9,17 @@ from kmad import _threads
 from kmad._threads import Threads
 from kmad.cluster._grid import measure
 from kmad.cluster._landscape import prominence_threshold
-from kmad.cluster._regions import FLOOR_CELLS, Lens, Regions, find_regions, joined
+from kmad.cluster._regions import FLOOR_CELLS, Lens, Regions, find_regions, joined, label_regions
 from kmad.cluster._ties import find_ties
 
 NO_WEIGHTS = np.empty(0)
 
 
-def looked(X, weights=NO_WEIGHTS, *, significance=0.05, floor=0.0, ties=None, n_jobs=1, inside=True):
+def looked(X, weights=NO_WEIGHTS, *, significance=0.05, floor=0.0, ties=None, n_jobs=1):
     q = X.shape[1]
     cell = np.full(len(X), -1, np.int32)
     with Threads(n_jobs) as threads:
-        lens = Lens(significance, np.full(q, floor), ties or [None] * q, threads, inside)
+        lens = Lens(significance, np.full(q, floor), ties or [None] * q, threads)
         grid, regions = find_regions(X, weights, measure(X, threads), cell, lens)
     return grid, cell, regions
 
@@ -112,10 +112,38 @@ def test_regions_beside_far_rows_keep_to_the_crowd():
     assert np.abs(regions.center).max() < 5
 
 
-def test_regions_are_looked_inside_only_where_that_is_wanted():
+def labelled(X, weights=NO_WEIGHTS):
+    labels = np.full(len(X), -2, np.int32)
+    with Threads(1) as threads:
+        lens = Lens(0.05, np.zeros(X.shape[1]), [None] * X.shape[1], threads)
+        return label_regions(X, weights, measure(X, threads), labels, lens), labels
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_rows_are_labelled_with_their_regions(q):
+    rng = np.random.default_rng(q)
+    sizes = [rows(500, 150), rows(300, 100), rows(400, 120)]
+    X = blobs(rng, sizes, rng.permuted(np.tile([[0.0], [9.0], [18.0]], q), axis=0), [1.0] * 3)
+    weights = rng.uniform(0.5, 2.0, len(X))
+    for w, mass in ((NO_WEIGHTS, np.ones(len(X))), (weights, weights)):
+        regions, labels = labelled(X, w)
+        assert len(regions.size) == 3
+        assert np.bincount(labels, mass, 4)[:3] == pytest.approx(regions.size)
+        # Rows in a gap may be of no region.
+        assert np.count_nonzero(labels == 3) < 0.05 * len(X)
+        for j in range(3):
+            here = labels == j
+            assert np.average(X[here], axis=0, weights=mass[here]) == pytest.approx(regions.center[j])
+            assert np.ptp(np.repeat(np.arange(3), sizes)[here]) == 0
+
+
+def test_what_lies_inside_of_a_region_is_not_labelled():
     rng = np.random.default_rng(0)
     X = blobs(rng, [rows(400, 150)] * 3, [(0.0, 0.0), (99.0, 99.0), (99.5, 99.5)], [0.05] * 3)
-    assert [len(regions_of(X, inside=inside).size) for inside in (True, False)] == [3, 2]
+    assert len(regions_of(X).size) == 3
+    regions, labels = labelled(X)
+    assert sorted(regions.size) == [rows(400, 150), 2 * rows(400, 150)]
+    assert set(labels) == {0, 1}
 
 
 def test_regions_hold_rows_each():

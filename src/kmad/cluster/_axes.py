@@ -85,19 +85,22 @@ def middle_of(X: Rows) -> Floats:
 
 def principal_axes(covariance: Floats) -> Floats:
     """Eigenvectors of the larger eigenvalues as columns, widest first: at most N_AXES, and only those with extent."""
-    axes = _axes_of_each(covariance[None])[0]
+    axes = _axes_of_each(covariance[None])[0][0]
     return np.asarray(axes[:, axes.any(axis=0)])
 
 
-def _axes_of_each(covariances: Floats) -> Floats:
-    """The principal axes (k, d, q) of k tables (k, d, d); zeros in the place of axes without extent."""
+def _axes_of_each(covariances: Floats) -> tuple[Floats, Floats]:
+    """The principal axes (k, d, q) of k tables (k, d, d) and the extent along them (k, q).
+
+    There are zeros in the place of axes without extent.
+    """
     if covariances.shape[1] <= FEW_DIMENSIONS:
         value, axes = np.linalg.eigh(covariances)
     else:
         value, axes = map(np.stack, zip(*map(_leading, covariances), strict=True))
     value, axes = value[:, ::-1][:, :N_AXES], axes[:, :, ::-1][:, :, :N_AXES]
     extended = value > np.maximum(value[:, :1], 0.0) * LEAST_VARIANCE
-    return np.asarray(turned(axes) * extended[:, None])
+    return turned(axes) * extended[:, None], value * extended
 
 
 def turned(axes: Floats) -> Floats:
@@ -148,27 +151,32 @@ def project(X: Rows, mean: Floats, axes: Floats, threads: Threads) -> Projection
 
 def project_each(
     rows: Floats, weights: Floats, starts: NDArray[np.int64], first: int, last: int, place: Floats
-) -> None:
+) -> Floats:
     """Write where the rows (m, d) of each cluster from first to last lie along its principal axes, less their mean.
 
-    Cluster j has the rows from starts[j] to starts[j + 1]; `place` is (3, m).
+    Cluster j has the rows from starts[j] to starts[j + 1]; `place` is (3, m). Returns the squares along each axis,
+    weighted and summed, (last - first, 3).
     """
     rows, d = frozen(rows), rows.shape[1]
-    parts = [(starts[j], starts[j + 1]) for j in range(first, last) if starts[j] < starts[j + 1]]
+    full = [j for j in range(first, last) if starts[j] < starts[j + 1]]
+    parts = [(starts[j], starts[j + 1]) for j in full]
+    squares = np.zeros((last - first, N_AXES))
     if not parts:
-        return
+        return squares
     means, upper = np.empty((len(parts), d)), np.zeros((len(parts), d, d))
     for c, (start, stop) in enumerate(parts):
         mass = weights[start:stop]
         means[c] = np.einsum("i,ij->j", mass, rows[start:stop]) / mass.sum()
         add_products(rows, weights, means[c], start, stop, upper[c])
-    axes = _axes_of_each(upper + np.triu(upper, 1).transpose(0, 2, 1))
+    axes, extent = _axes_of_each(upper + np.triu(upper, 1).transpose(0, 2, 1))
+    squares[np.array(full) - first, : extent.shape[1]] = extent
     along = np.zeros((len(parts), N_AXES, d))
     along[:, : axes.shape[2]] = axes.transpose(0, 2, 1)
     for c, (start, stop) in enumerate(parts):
         here = np.empty((stop - start, N_AXES))
         project_rows(rows[start:stop], means[c], along[c], 0, stop - start, here)
         place[:, start:stop] = here.T
+    return squares
 
 
 @reordering_kernel

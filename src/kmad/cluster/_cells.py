@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
-from kmad.cluster._grid import Floats, Frame, Grid, Rows
+from kmad.cluster._grid import Floats, Frame, Grid, Rows, label_rows
 from kmad.cluster._lloyd import Partition, added, by_falling_mass, without_empty
 
 # Cells along the side of a block and of a district, by number of axes with more than one cell.
@@ -209,7 +209,7 @@ def settle_on_cells(
     final = np.ascontiguousarray((place + origin)[:, :q])
     of_cell = np.empty(grid.frame.n_cells, np.int32)
     of_cell[cells.flat] = label
-    threads.map(lambda start, stop: label_rows(of_cell, start, stop, cell), row_chunks(len(X)))
+    label_rows(cell, of_cell, threads)
 
     def label_border(start: int, stop: int) -> None:
         cell[border.number[start:stop]] = border.label[start:stop]
@@ -543,16 +543,3 @@ def move_rows(
         ordered[place[r]] = wanted[r]
         for f in range(X.shape[1]):
             rows[place[r], f] = X[wanted[r], f]
-
-
-@kernel
-def label_rows(
-    of_cell,  # (cells,) IN: label of each cell
-    start,
-    stop,
-    cell,  # (n,) INOUT: cell in, label out
-):
-    """Turn the cell of rows start to stop into its label."""
-    for i in range(start, stop):
-        # Unsigned: of an index that might be negative it would be asked.
-        cell[i] = of_cell[np.uint32(cell[i])]

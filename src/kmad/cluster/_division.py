@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, kernel
+from kmad._jit import frozen, inner_kernel, kernel
 from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
 from kmad.cluster._axes import N_AXES, project_each, turned
 from kmad.cluster._dip import find_dips
@@ -153,17 +153,23 @@ def halve(rows: Floats, weights: Floats) -> Division | None:
     return _cut(rows, weights, (above - below) @ (place - (below[:, None] + above[:, None]) / 2) > 0)
 
 
-def _place_each(rows: Floats, weights: Floats, starts: NDArray[np.int64], first: int, last: int, place: Floats) -> None:
+def _place_each(
+    rows: Floats, weights: Floats, starts: NDArray[np.int64], first: int, last: int, place: Floats
+) -> Floats:
     """Write where the rows of each cluster from first to last lie in three coordinates, less their mean.
 
     These are the features, or the principal axes of more than three: beyond the third axis lies what the two means of a
-    small cluster would take for a direction.
+    small cluster would take for a direction. Returns how they scatter there, (last - first, 3, 3).
     """
+    scatter = np.zeros((last - first, N_AXES, N_AXES))
     if rows.shape[1] <= N_AXES:
         center_each(rows, weights, starts, first, last, place)
+        scatter_each(place, weights, starts, first, last, scatter)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
-            project_each(rows, weights, starts, first, last, place)
+            squares = project_each(rows, weights, starts, first, last, place)
+        scatter[:, range(N_AXES), range(N_AXES)] = squares
+    return scatter
 
 
 class Finding(NamedTuple):
@@ -219,8 +225,7 @@ def divide_clusters(
         for j in range(first, last):
             if tied and sample.starts[j + 1] - sample.starts[j] >= MIN_ROWS:
                 smooth[sample.starts[j] : sample.starts[j + 1]] = _loosened(*sample.part(j), ties, heaped)
-        _place_each(smooth, sample.weights, sample.starts, first, last, place)
-        scatter_each(place, sample.weights, sample.starts, first, last, scatter)
+        scatter[first:last] = _place_each(smooth, sample.weights, sample.starts, first, last, place)
 
     def try_lines(first: int, last: int) -> Valleys:
         part = slice(first, last)
@@ -366,7 +371,7 @@ def _cut(rows: Floats, weights: Floats, upper: NDArray[np.bool_]) -> Division | 
     return Division(upper, np.stack([np.average(rows[part], axis=0, weights=weights[part]) for part in parts]), mass)
 
 
-@kernel
+@inner_kernel
 def one_of(block, every):
     """A row among every so many, not always the same: of rows in a repeating order one would see only a part."""
     image = np.uint64(block) * GOLDEN >> np.uint64(32)

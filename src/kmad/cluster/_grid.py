@@ -160,6 +160,11 @@ def summarise(X: Rows, weights: Floats, frame: Frame, cell: NDArray[np.int32], t
     return Grid(frame, total[:, 0].copy(), sums)
 
 
+def label_rows(cell: NDArray[np.int32], of_cell: NDArray[np.int32], threads: Threads) -> None:
+    """Turn the cell of each row into the label of that cell."""
+    threads.map(lambda start, stop: look_up_labels(of_cell, start, stop, cell), row_chunks(len(cell)))
+
+
 def coarsen(frame: Frame, mass: Floats) -> tuple[Frame, Floats]:
     """Join cells two by two along every axis of more than one cell."""
     # Single numbers, as in `plan`.
@@ -283,3 +288,16 @@ def bin_3d(X, weights, start, stop, origin, inverse, shape, cell, table):
         table[c, 1] += w * u0
         table[c, 2] += w * u1
         table[c, 3] += w * u2
+
+
+@kernel
+def look_up_labels(
+    of_cell,  # (cells,) IN: label of each cell
+    start,
+    stop,
+    cell,  # (n,) INOUT: cell in, label out
+):
+    """Turn the cell of rows start to stop into its label."""
+    for i in range(start, stop):
+        # Unsigned, as in `bin_1d`.
+        cell[i] = of_cell[np.uint32(cell[i])]

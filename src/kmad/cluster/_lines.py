@@ -41,7 +41,7 @@ def scatter_each(
     starts,  # (k + 1,) IN
     first,
     last,
-    scatter,  # (k, 3, 3) OUT: products of the coordinates, weighted and summed, as parts of the square of the largest
+    scatter,  # (last - first, 3, 3) OUT: weighted sums of the products of coordinates, as parts of the largest square
 ):
     """Say how far the clusters from first to last extend; one of equal points has a scatter of zeros."""
     for j in range(first, last):
@@ -58,9 +58,10 @@ def scatter_each(
             s11 += w * x1 * x1
             s12 += w * x1 * x2
             s22 += w * x2 * x2
-        scatter[j, 0, 0], scatter[j, 0, 1], scatter[j, 0, 2] = s00, s01, s02
-        scatter[j, 1, 0], scatter[j, 1, 1], scatter[j, 1, 2] = s01, s11, s12
-        scatter[j, 2, 0], scatter[j, 2, 1], scatter[j, 2, 2] = s02, s12, s22
+        here = scatter[j - first]
+        here[0, 0], here[0, 1], here[0, 2] = s00, s01, s02
+        here[1, 0], here[1, 1], here[1, 2] = s01, s11, s12
+        here[2, 0], here[2, 1], here[2, 2] = s02, s12, s22
 
 
 @reordering_kernel

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 
 from kmad._jit import frozen
 from kmad._threads import Threads
-from kmad.cluster._grid import Extent, Floats, Frame, Grid, Rows, coarsen, max_cells, measure, plan, summarise
+from kmad.cluster._grid import (
+    Extent,
+    Floats,
+    Frame,
+    Grid,
+    Rows,
+    coarsen,
+    label_rows,
+    max_cells,
+    measure,
+    plan,
+    summarise,
+)
 from kmad.cluster._landscape import (
     FEW_CELLS,
     SIGMAS,
@@ -66,7 +78,6 @@ class Lens(NamedTuple):
     floor: Floats  # (q,) no bandwidth is finer than this
     ties: list[Ties | None]  # of each column of the rows as a whole
     threads: Threads
-    inside: bool = True  # whether regions that no bandwidth can resolve are looked inside
 
 
 class View(NamedTuple):
@@ -127,12 +138,39 @@ class Node:
     parts: "list[Node]"  # the regions that a finer scale divides it into, at least two, or none
 
 
+class Outline(NamedTuple):
+    """The regions that the cells of a grid show, and where they are."""
+
+    scales: list[Scale]
+    roots: list[Node]
+    cells: NDArray[np.intp]  # (c,) those that are occupied
+    along: Sequence[NDArray[np.intp]]  # their indices along each axis
+    region: NDArray[np.int32]  # (c,) the region that each belongs to, -1 for none
+    regions: Regions
+
+
 def find_regions(X: Rows, weights: Floats, extent: Extent, cell: NDArray[np.int32], lens: Lens) -> tuple[Grid, Regions]:
-    """Look at all rows of X (n, q <= 3); the cell of each row in the grid is written to `cell`."""
-    frame = _frame(extent, weights, len(X), lens)
-    grid = summarise(X, weights, frame, cell, lens.threads)
-    everywhere = View(np.full(X.shape[1], np.inf), 1.0, lambda peak: np.ones(len(peak), bool))
-    return grid, _look(X, weights, cell, grid, lens, everywhere)
+    """Look at all rows of X (n, q <= 3), closely; the cell of each row in the grid is written to `cell`."""
+    grid = summarise(X, weights, _frame(extent, weights, len(X), lens), cell, lens.threads)
+    return grid, _look(X, weights, cell, grid, lens, _everywhere(X.shape[1]))
+
+
+def label_regions(X: Rows, weights: Floats, extent: Extent, labels: NDArray[np.int32], lens: Lens) -> Regions:
+    """Look at all rows of X (n, q <= 3) once, and write to which of the regions each belongs.
+
+    Those of none get the number after the last.
+    """
+    grid = summarise(X, weights, _frame(extent, weights, len(X), lens), labels, lens.threads)
+    outline = _outline(grid, lens, _everywhere(X.shape[1]))
+    none = len(outline.regions.size)
+    of_cell = np.empty(grid.frame.n_cells, np.int32)
+    of_cell[outline.cells] = np.where(outline.region < 0, none, outline.region)
+    label_rows(labels, of_cell, lens.threads)
+    return outline.regions
+
+
+def _everywhere(n_axes: int) -> View:
+    return View(np.full(n_axes, np.inf), 1.0, lambda peak: np.ones(len(peak), bool))
 
 
 def _frame(extent: Extent, weights: Floats, n_rows: int, lens: Lens) -> Frame:
@@ -148,16 +186,9 @@ def _frame(extent: Extent, weights: Floats, n_rows: int, lens: Lens) -> Frame:
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
     """The regions of a view, those that one bandwidth cannot resolve replaced by the regions inside them."""
-    scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, view)
-    roots = _roots(scales)
-    occupied = np.flatnonzero(grid.mass)
-    along = np.unravel_index(occupied, grid.frame.shape)
-    leaves, region = _paint(grid.frame, scales, roots, along)
-    regions = _describe(grid, scales, leaves, occupied, region)
+    scales, roots, _, _, _, regions = outline = _outline(grid, lens, view)
     own = view.holds(regions.peak)
-    unresolved = np.zeros(len(leaves), bool)
-    if lens.inside:
-        unresolved = own & _unresolved(grid.frame, along, grid.mass[occupied], region, len(leaves), lens.floor)
+    unresolved = own & _unresolved(grid, outline, lens.floor)
     found = [regions.take(own & ~unresolved)]
     if unresolved.any():
         everywhere = np.unravel_index(np.arange(grid.frame.n_cells), grid.frame.shape)
@@ -166,6 +197,15 @@ def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: L
         inside = _look_inside(X, weights, cell, grid, region, int(r), lens, view.share)
         found.append(inside if inside is not None else regions.take(np.array([r])))
     return joined(found)
+
+
+def _outline(grid: Grid, lens: Lens, view: View) -> Outline:
+    scales = _survey_all(grid.frame, _loosen(grid, lens.ties), lens, view)
+    roots = _roots(scales)
+    cells = np.flatnonzero(grid.mass)
+    along = np.unravel_index(cells, grid.frame.shape)
+    leaves, region = _paint(grid.frame, scales, roots, along)
+    return Outline(scales, roots, cells, along, region, _describe(grid, scales, leaves, cells, region))
 
 
 def _loosen(grid: Grid, column_ties: list[Ties | None]) -> Floats:
@@ -318,22 +358,16 @@ def _describe(
     )
 
 
-def _unresolved(
-    frame: Frame,
-    along: Sequence[NDArray[np.intp]],
-    mass: Floats,
-    region: NDArray[np.int32],
-    n_leaves: int,
-    floor: Floats,
-) -> NDArray[np.bool_]:
-    """Leaves that are only a few cells wide along some axis, (n_leaves,)."""
-    unresolved = np.zeros(n_leaves, bool)
+def _unresolved(grid: Grid, outline: Outline, floor: Floats) -> NDArray[np.bool_]:
+    """Regions (k,) that are only a few cells wide along some axis."""
+    frame, mass, n_regions = grid.frame, grid.mass[outline.cells], len(outline.regions.size)
+    unresolved = np.zeros(n_regions, bool)
     for f, n in enumerate(frame.shape):
         if n == 1 or frame.width[f] * SIGMAS[0] <= floor[f]:
             continue
         # bincount takes no negative numbers: the cells of no region come first.
-        marginal = np.bincount((region + 1) * np.int64(n) + along[f], mass, (n_leaves + 1) * n)
-        marginal = marginal.reshape(n_leaves + 1, n)[1:]
+        number = (outline.region + 1) * np.int64(n) + outline.along[f]
+        marginal = np.bincount(number, mass, (n_regions + 1) * n).reshape(n_regions + 1, n)[1:]
         # For a normal density of standard deviation s the sum of squares is 1 / (2 sqrt(pi) s); tails hardly matter.
         squares = np.maximum((marginal**2).sum(axis=1), np.finfo(float).tiny)
         unresolved |= marginal.sum(axis=1) ** 2 / squares / (2 * np.sqrt(np.pi)) < RESOLVED

@@ -13,8 +13,8 @@ from kmad.cluster._axes import N_AXES, find_axes, project
 from kmad.cluster._cells import settle_on_cells
 from kmad.cluster._division import Sample, divide_clusters, halve, sample_clusters
 from kmad.cluster._grid import Extent, Floats, Grid, Rows, measure, summarise
-from kmad.cluster._lloyd import Partition, assign_in_many, inertia, inertia_of_means, settle, sum_by_label
-from kmad.cluster._regions import Lens, Regions, find_regions, joined
+from kmad.cluster._lloyd import Partition, inertia, inertia_of_means, settle, sum_by_label
+from kmad.cluster._regions import Lens, Regions, find_regions, joined, label_regions
 from kmad.cluster._ties import Ties, few_distinct, find_heaps, find_ties
 from kmad.cluster._weights import Worth, worth_of, worth_of_distinct
 
@@ -160,14 +160,14 @@ def _first_look(
     if axes.shape[1]:
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
         floor = TIE_SIGMAS * (np.abs(axes) * gaps[:, None]).max(axis=0)
-        lens = Lens(search.significance, floor, [None] * axes.shape[1], threads, inside=False)
-        _, regions = find_regions(place, weights, measure(place, threads), labels, lens)
-        if len(regions.size) > 1:
-            # The places have few axes, but settling in all features needs this kernel anyway.
-            assign_in_many(place, regions.center, labels, threads)
-            size, centers = sum_by_label(X, weights, labels, len(regions.size), threads)
+        lens = Lens(search.significance, floor, [None] * axes.shape[1], threads)
+        # What lies inside of them is seen when their clusters are looked at again, in all features.
+        regions = label_regions(place, weights, measure(place, threads), labels, lens)
+        k = len(regions.size)
+        if k > 1:
+            size, centers = sum_by_label(X, weights, labels, k + 1, threads)
             peak = glance.about + regions.peak @ axes.T
-            return ground, regions._replace(size=size, center=centers, peak=peak).take(size > 0)
+            return ground, regions._replace(size=size[:k], center=centers[:k], peak=peak).take(size[:k] > 0)
     return ground, _whole(float(weights.sum()) if len(weights) else float(n), glance.about)
 
 
