@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmad._jit import frozen, inner_kernel, kernel
+from kmad._jit import frozen, inner_kernel, kernel, reordering_kernel
 from kmad._threads import MAX_CHUNKS, Threads, even_ranges, row_chunks
 from kmad.cluster._grid import Floats, Frame, Grid, Rows, label_rows
 from kmad.cluster._lloyd import Partition, added, by_falling_mass, without_empty
@@ -50,12 +50,13 @@ class Border(NamedTuple):
     """The rows of cells near a border between clusters, cell by cell."""
 
     fetched: NDArray[np.bool_]  # (c,) the cells whose rows are here
-    start: NDArray[np.int64]  # (c + 1,) the first row of each
-    rows: Floats  # (m, 3)
+    which: NDArray[np.int64]  # (f,) the same as numbers
+    start: NDArray[np.int64]  # (f + 1,) the first row of each
+    rows: Floats  # (3, m)
     weights: Floats  # (m,) or (0,)
     number: NDArray[np.int32]  # (m,) which row of all each is
     label: NDArray[np.int32]  # (m,) the nearest centre
-    parts: list[tuple[int, int]]  # ranges of cells that are worth a thread
+    parts: list[tuple[int, int]]  # ranges of these cells that are worth a thread
 
 
 class Look(Enum):
@@ -171,7 +172,7 @@ def settle_on_cells(
 
         def chunk(first: int, last: int) -> Floats:
             part = np.zeros_like(owned)
-            assign_border(*border[1:4], label, pair, centers, origin, first, last, border.label, part)
+            assign_border(*border[1:5], label, pair, centers, origin, first, last, border.label, part)
             return part
 
         return added([owned.copy(), *threads.map(chunk, border.parts)])
@@ -221,10 +222,9 @@ def settle_on_cells(
 
 
 def _no_border(n_cells: int) -> Border:
-    none = np.empty(0, np.int32)
-    return Border(
-        np.zeros(n_cells, bool), np.zeros(n_cells + 1, np.int64), np.empty((0, 3)), frozen(np.empty(0)), none, none, []
-    )
+    none, nowhere = np.empty(0, np.int32), np.empty(0, np.int64)
+    no_weights = frozen(np.empty(0))
+    return Border(np.zeros(n_cells, bool), nowhere, np.zeros(1, np.int64), np.empty((3, 0)), no_weights, none, none, [])
 
 
 def _fetch(
@@ -236,21 +236,21 @@ def _fetch(
     n_cells: int,
     threads: Threads,
 ) -> Border:
-    number = np.full(n_cells, -1, np.int32)
-    number[cells.flat[near]] = np.flatnonzero(near)
+    which, number = np.flatnonzero(near), np.full(n_cells, -1, np.int32)
+    number[cells.flat[which]] = np.arange(len(which))
 
     def chunk(start: int, stop: int) -> NDArray[np.int32]:
         rows = np.empty(stop - start, np.int32)
         return rows[: list_rows(cell, number, start, stop, rows)]
 
     some = np.concatenate(threads.map(chunk, row_chunks(len(X))))
-    start, place = np.empty(len(near) + 1, np.int64), np.empty(len(some), np.int32)
+    start, place = np.empty(len(which) + 1, np.int64), np.empty(len(some), np.int32)
     order_rows(some, cell, number, start, place)
-    ordered, rows = np.empty(len(some), np.int32), np.zeros((len(some), 3))
+    ordered, rows = np.empty(len(some), np.int32), np.zeros((3, len(some)))
     threads.map(lambda first, last: move_rows(X, some, place, first, last, ordered, rows), row_chunks(len(some)))
     mass = frozen(weights[ordered]) if len(weights) else weights
     parts = even_ranges(start, len(row_chunks(len(some))))
-    return Border(near.copy(), start, rows, mass, ordered, np.empty(len(some), np.int32), parts)
+    return Border(near.copy(), which, start, rows, mass, ordered, np.empty(len(some), np.int32), parts)
 
 
 @kernel
@@ -422,12 +422,19 @@ def assign_cells(
                         table[own, f] += total[c, f]
 
 
-@kernel
+@inner_kernel
+def squared_distance(x0, x1, x2, c0, c1, c2):
+    """In one order whoever asks, that equal distances stay equal: those who ask for many may reorder their own sums."""
+    return (x0 - c0) ** 2 + (x1 - c1) ** 2 + (x2 - c2) ** 2
+
+
+@reordering_kernel
 def assign_border(
-    start,  # (c + 1,) IN: first row of each cell
-    rows,  # (m, 3) IN
+    which,  # (f,) IN: the cells whose rows are here
+    start,  # (f + 1,) IN: the first row of each
+    rows,  # (3, m) IN
     weights,  # (m,) or (0,) IN
-    label,  # (c,) IN: -1 for a cell that several centres share
+    label,  # (c,) IN: of every cell, -1 for one that several centres share
     pair,  # (c, 2) IN: these, or -1 where they are more than two
     centers,  # (k, 3) IN
     origin,  # (3,) IN
@@ -436,53 +443,60 @@ def assign_border(
     label_of_row,  # (m,) OUT
     table,  # (k, 4) INOUT
 ):
-    """Label the rows of the cells from first to last, and add those of shared cells to the centre nearest to each."""
+    """Label the rows of some cells, and add those of shared cells to the centre nearest to each."""
     weighted = weights.shape[0] > 0
-    for c in range(first, last):
+    x0, x1, x2 = rows[0], rows[1], rows[2]
+    o0, o1, o2 = origin[0], origin[1], origin[2]
+    for f in range(first, last):
+        c = which[f]
+        # Unsigned: an index that might be negative stops the vectors.
+        low, high = np.uint64(start[f]), np.uint64(start[f + 1])
         if label[c] >= 0:
-            for r in range(start[c], start[c + 1]):
+            for r in range(low, high):
                 label_of_row[r] = label[c]
             continue
         a, b = pair[c, 0], pair[c, 1]
-        a_mass, a0, a1, a2, b_mass, b0, b1, b2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for r in range(start[c], start[c + 1]):
-            x0, x1, x2 = rows[r, 0], rows[r, 1], rows[r, 2]
+        if a < 0:
+            for r in range(low, high):
+                own, least = 0, np.inf
+                for j in range(len(centers)):
+                    s = squared_distance(x0[r], x1[r], x2[r], centers[j, 0], centers[j, 1], centers[j, 2])
+                    if s < least:
+                        own, least = j, s
+                label_of_row[r] = own
+                w = weights[r] if weighted else 1.0
+                table[own, 0] += w
+                table[own, 1] += w * (x0[r] - o0)
+                table[own, 2] += w * (x1[r] - o1)
+                table[own, 3] += w * (x2[r] - o2)
+            continue
+        a0, a1, a2 = centers[a, 0], centers[a, 1], centers[a, 2]
+        b0, b1, b2 = centers[b, 0], centers[b, 1], centers[b, 2]
+        a_mass, a_sum0, a_sum1, a_sum2, b_mass, b_sum0, b_sum1, b_sum2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for r in range(low, high):
+            y0, y1, y2 = x0[r], x1[r], x2[r]
+            # No branch: which centre is nearer cannot be predicted. And the sums wait for no memory.
+            nearer = squared_distance(y0, y1, y2, b0, b1, b2) < squared_distance(y0, y1, y2, a0, a1, a2)
+            label_of_row[r] = b if nearer else a
             w = weights[r] if weighted else 1.0
-            y0, y1, y2 = w * (x0 - origin[0]), w * (x1 - origin[1]), w * (x2 - origin[2])
-            if a >= 0:
-                s = (x0 - centers[a, 0]) ** 2 + (x1 - centers[a, 1]) ** 2 + (x2 - centers[a, 2]) ** 2
-                t = (x0 - centers[b, 0]) ** 2 + (x1 - centers[b, 1]) ** 2 + (x2 - centers[b, 2]) ** 2
-                # No branch: which centre is nearer cannot be predicted. And the sums wait for no memory.
-                label_of_row[r] = b if t < s else a
-                to_a, to_b = (0.0, 1.0) if t < s else (1.0, 0.0)
-                a_mass += to_a * w
-                a0 += to_a * y0
-                a1 += to_a * y1
-                a2 += to_a * y2
-                b_mass += to_b * w
-                b0 += to_b * y0
-                b1 += to_b * y1
-                b2 += to_b * y2
-                continue
-            own, least = 0, np.inf
-            for j in range(len(centers)):
-                s = (x0 - centers[j, 0]) ** 2 + (x1 - centers[j, 1]) ** 2 + (x2 - centers[j, 2]) ** 2
-                if s < least:
-                    own, least = j, s
-            label_of_row[r] = own
-            table[own, 0] += w
-            table[own, 1] += y0
-            table[own, 2] += y1
-            table[own, 3] += y2
-        if a >= 0:
-            table[a, 0] += a_mass
-            table[a, 1] += a0
-            table[a, 2] += a1
-            table[a, 3] += a2
-            table[b, 0] += b_mass
-            table[b, 1] += b0
-            table[b, 2] += b1
-            table[b, 3] += b2
+            to_a, to_b = (0.0, w) if nearer else (w, 0.0)
+            y0, y1, y2 = y0 - o0, y1 - o1, y2 - o2
+            a_mass += to_a
+            a_sum0 += to_a * y0
+            a_sum1 += to_a * y1
+            a_sum2 += to_a * y2
+            b_mass += to_b
+            b_sum0 += to_b * y0
+            b_sum1 += to_b * y1
+            b_sum2 += to_b * y2
+        table[a, 0] += a_mass
+        table[a, 1] += a_sum0
+        table[a, 2] += a_sum1
+        table[a, 3] += a_sum2
+        table[b, 0] += b_mass
+        table[b, 1] += b_sum0
+        table[b, 2] += b_sum1
+        table[b, 3] += b_sum2
 
 
 @kernel
@@ -507,7 +521,7 @@ def order_rows(
     wanted,  # (m,) IN: some rows
     cell,  # (n,) IN
     number,  # (cells,) IN: of each of c cells
-    start,  # (c + 1,) OUT: first row of each cell
+    start,  # (c + 1,) OUT: first row of each of these cells
     place,  # (m,) OUT: where each of these rows comes to stand
 ):
     """Order rows by the number of their cell; those of one cell stay in order."""
@@ -533,7 +547,7 @@ def move_rows(
     first,
     last,
     ordered,  # (m,) OUT: the wanted rows in that order
-    rows,  # (m, 3) OUT: and their first q columns
+    rows,  # (3, m) OUT: and their first q columns
 ):
     """Put the wanted rows from first to last in their places.
 
@@ -542,4 +556,4 @@ def move_rows(
     for r in range(first, last):
         ordered[place[r]] = wanted[r]
         for f in range(X.shape[1]):
-            rows[place[r], f] = X[wanted[r], f]
+            rows[f, place[r]] = X[wanted[r], f]
