@@ -191,6 +191,32 @@ def test_search_settles_row_by_row_where_most_lie_in_a_few_cells(monkeypatch):
     assert clusters.partition.converged
 
 
+def test_search_leaves_the_cells_once_clusters_crowd_on_them(monkeypatch):
+    X, _ = make_groups(2, [300, 300], distance=3.2)
+    expected, told = found(X)
+    assert told == ["first look: 1 regions", "looked again: 2 regions"]
+    ways, seen = [], set()
+
+    def spy_on(name):
+        way = getattr(_search, name)
+
+        def spy(*arguments, **limits):
+            ways.append(name)
+            return way(*arguments, **limits)
+
+        monkeypatch.setattr(_search, name, spy)
+
+    spy_on("settle")
+    spy_on("settle_on_cells")
+    for cells in np.exp2(np.arange(2, 14, 0.5)):
+        monkeypatch.setattr(_search, "CELLS_A_REGION", cells)
+        ways.clear()
+        clusters, _ = found(X)
+        seen.add(tuple(ways))
+        assert_same_partition(clusters.partition.labels, expected.partition.labels)
+    assert seen == {("settle_on_cells",) * 2, ("settle_on_cells", "settle"), ("settle",) * 2}
+
+
 @pytest.mark.parametrize(("n_rows_of_cluster", "first"), [(150, 300), (301, 600)])
 def test_search_settles_enough_rows_of_every_cluster_first(n_rows_of_cluster, first, monkeypatch):
     X, _ = make_groups(5, [300, 300], distance=30.0)

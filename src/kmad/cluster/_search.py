@@ -28,7 +28,7 @@ THIN_ROWS, THIN_CLUSTER = 1 << 14, 1 << 8
 LEAST_STRIDE = 8
 # Regions with fewer rows than this among them wait for all rows.
 THIN_REGION = 16
-# Rows are settled on cells where a region covers more than so many of them: in fewer, centres share them all.
+# Rows are settled on cells while a cluster covers more than so many of them: in fewer, centres share them all.
 CELLS_A_REGION = 4
 # Iterations after which clusters that are still to be divided are looked at as they are; most have settled before.
 PATIENCE = 30
@@ -65,6 +65,11 @@ class Ground(NamedTuple):
     squares: float  # of these rows about that point; 0 where that is not known
     labels: NDArray[np.int32]  # (n,) the cell of each row, then its label
     stride: int = 1  # how many rows each of these stands for
+    n_cells: float = 0.0  # how many cells of the grid hold most of the mass
+
+    def for_clusters(self, n_clusters: int) -> "Ground":
+        """The same, without the grid where so many clusters would crowd on it."""
+        return self._replace(grid=None) if self.n_cells < CELLS_A_REGION * n_clusters else self
 
 
 def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
@@ -92,6 +97,7 @@ def find_clusters(X: Rows, weights: Floats, search: Search) -> Found:
     ground, regions = _first_look(X, glance, worth._replace(rows=frozen(worth.rows)), ties, heaped, search)
     del glance  # three numbers a row
     search.tell("first look: %d regions", len(regions.size))
+    ground = ground.for_clusters(search.n_clusters or len(regions.size))
     thin = _thinned(ground, search.n_clusters or len(regions.size))
     if search.n_clusters is not None:
         centers, mass = regions.center, regions.size
@@ -154,8 +160,7 @@ def _first_look(
         if len(regions.size) <= 1:
             mean = grid.sums.sum(axis=0) / grid.mass.sum() + grid.frame.origin
             regions = _whole(float(grid.mass.sum()), mean)
-        crowded = grid.mass.sum() ** 2 < CELLS_A_REGION * len(regions.size) * (grid.mass**2).sum()
-        return ground if crowded else ground._replace(grid=grid), regions
+        return ground._replace(grid=grid, n_cells=grid.mass.sum() ** 2 / (grid.mass**2).sum()), regions
     place, axes = glance.place, glance.axes
     if axes.shape[1]:
         gaps = np.array([0.0 if t is None else t.gap for t in ties])
@@ -244,6 +249,7 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
         regions = joined(parts)
         regions = regions.take(np.argsort(-regions.size, kind="stable"))
         search.tell("looked again: %d regions", len(regions.size))
+        ground = ground.for_clusters(len(regions.size))
         _again(ground, search)
 
 
