@@ -18,9 +18,6 @@ T = TypeVar("T")
 PAUSE = 0.05
 # A first run this long, in seconds, is counted; a shorter one warms up.
 LONG = 1.0
-# A short run is repeated for so long, and the last one counts: else what others left in the caches, and threads that
-# take their time to spread over processors that were idle, would be up to half of it.
-WARM = 0.1
 WARM_UP_ROWS, WARM_UP_CLUSTERS = 500, 5
 
 
@@ -30,6 +27,9 @@ class Effort(NamedTuple):
     rounds: int = 5
     seconds: float = 25.0  # of one peer on one set: no further round is begun that would pass it
     longest: float = 12.0  # ten starts are not run where ten times one start takes longer
+    # A short run is repeated for so many seconds, and the last one counts: else what others left in the caches, and
+    # threads that take their time to spread over processors that were idle, would be up to half of it.
+    warm: float = 0.1
 
 
 class Quality:
@@ -92,7 +92,7 @@ class Entrant:
         if turn and self._spent + self.latest > self._effort.seconds:
             self.note = f"{n_runs} of {rounds} runs: each takes long"
             return
-        labels, self.latest = time_run(lambda: attempt(self._peer, self._X, self._n_clusters, turn))
+        labels, self.latest = time_run(lambda: attempt(self._peer, self._X, self._n_clusters, turn), self._effort.warm)
         if isinstance(labels, str):
             self.note = labels
         elif turn or self.latest >= min(LONG, self._effort.seconds):
@@ -128,15 +128,15 @@ def compare(
     return {name: {**entrant.runs, "n_given": n_clusters, "note": entrant.note} for name, entrant in entrants.items()}
 
 
-def time_run(task: Callable[[], T]) -> tuple[T, float]:
-    """What a task returns, and its seconds when it is warm."""
+def time_run(task: Callable[[], T], warm: float) -> tuple[T, float]:
+    """What a task returns, and its seconds once it has been repeated for those that make it warm."""
     time.sleep(PAUSE)
     begin = time.perf_counter()
     while True:
         start = time.perf_counter()
         result = task()
         stop = time.perf_counter()
-        if stop - begin >= WARM:
+        if stop - begin >= warm:
             return result, stop - start
 
 

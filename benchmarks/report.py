@@ -62,7 +62,7 @@ class Form(NamedTuple):
 
 
 FULL = Form(1, Effort(), Effort(seconds=12.0), 3, (2, 16))
-QUICK = Form(100, Effort(rounds=2, seconds=0.5, longest=0.5), Effort(rounds=2, seconds=0.3), 1, (2,))
+QUICK = Form(100, Effort(2, seconds=0.5, longest=0.5, warm=0.02), Effort(2, seconds=0.3, warm=0.02), 1, (2,))
 
 
 def describe_machine() -> dict[str, Any]:
@@ -167,9 +167,9 @@ def choose(peers: dict[str, Peer], names: tuple[str, ...]) -> dict[str, Peer]:
     return {name: peer for name, peer in peers.items() if name in names}
 
 
-def take_turns(tasks: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def take_turns(tasks: dict[str, Callable[[], Any]], effort: Effort) -> dict[str, list[float]]:
     """Seconds of each task, in turn and after one turn that is not counted."""
-    turns = [{name: time_run(task)[1] for name, task in tasks.items()} for _ in range(rounds + 1)]
+    turns = [{name: time_run(task, effort.warm)[1] for name, task in tasks.items()} for _ in range(effort.rounds + 1)]
     return {name: [turn[name] for turn in turns[1:]] for name in tasks}
 
 
@@ -186,7 +186,7 @@ def measure_predict(form: Form, peers: dict[str, Peer]) -> list[dict[str, Any]]:
         if INTELEX in peers:
             kmeans = import_module("sklearnex.cluster").KMeans
             tasks[INTELEX] = predicting(kmeans(clusters, n_init=1, random_state=0).fit(few), data.X)
-        results.append({"case": case, "name": data.name, "seconds": take_turns(tasks, form.fits.rounds)})
+        results.append({"case": case, "name": data.name, "seconds": take_turns(tasks, form.fits)})
     return results
 
 
@@ -201,7 +201,7 @@ def measure_threads(form: Form) -> list[dict[str, Any]]:
         data = draw_blobs(form.rows(size[0]), *size[1:])
         say(f"threads, {data.name}")
         models = {n: KMad(n_jobs=n) for n in (1, 2)}
-        times = take_turns({str(n): fitting(model, data.X) for n, model in models.items()}, form.fits.rounds)
+        times = take_turns({str(n): fitting(model, data.X) for n, model in models.items()}, form.fits)
         results.append(
             {
                 "case": blobs_name(*size),
@@ -228,7 +228,7 @@ def measure_read(form: Form) -> dict[str, Any]:
     lowest = least(data.X)
     assert lowest == tuple(data.X.min(axis=0))
     tasks = {"fit": fitting(KMad(), data.X), "read": lambda: least(data.X), "numpy": lambda: data.X.min(axis=0)}
-    return {"name": data.name, "seconds": take_turns(tasks, form.fits.rounds)}
+    return {"name": data.name, "seconds": take_turns(tasks, form.fits)}
 
 
 @numba.njit(error_model="numpy")
