@@ -338,11 +338,13 @@ UNDONE = np.array([[0.0, 1.0]] * 4 + [[1e-30, 1.0]] * 10), np.array([0.25] * 3 +
 # Rows that are equal but for some steps of 1e-13, and one that is not.
 STEPS = [(0, 0, 1, 0, 0), (0, 1, 1, 0, 1), (1, 1, 0, 0, 1), (1, 1, 0, 0, 0), (0, 1, 0, 0, 0), (1, 1, 1, 0, 1)]
 THIN = np.array([0.0, 1.0, 1e-3, 1e6, 1.0]) + 1e-13 * np.array([(1e6,) * 5, *STEPS]), np.empty(0)
+LEAST = np.eye(8)[:, :1] * 5e-324, np.empty(0)
 
 
 @given(table=weighted_tables(features=st.integers(1, 6)), typed=st.sampled_from([np.float32, np.float64]))
 @example(table=UNDONE, typed=np.float32).via("rounding undoes a division")
 @example(table=THIN, typed=np.float64).via("a principal axis along which there is only rounding, of rounded values")
+@example(table=LEAST, typed=np.float64).via("a difference that has no inverse")
 def test_any_rows_are_clustered(table, typed):
     X, weights = table[0].astype(typed), table[1]
     sample_weight = weights if len(weights) else None

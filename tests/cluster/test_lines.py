@@ -107,6 +107,16 @@ def test_counts_of_features_are_those_of_each_column():
     assert not counts[3].any()
 
 
+@pytest.mark.parametrize("extent", [0.0, 5e-324, 1e-310, 1e-300])
+def test_points_too_near_to_be_told_apart_are_not_counted(extent):
+    points = np.zeros((8, 3))
+    points[0, 0] = extent
+    counts = np.full((3, 512), np.nan)
+    count_features(points, np.ones(8), 0, 8, counts)
+    assert not counts.any()
+    assert not counts_of(points, np.ones(8), np.eye(3)[:1], 512).any()
+
+
 def test_every_so_many_points_of_each_cluster_are_looked_at_as_if_alone():
     rng = np.random.default_rng(3)
     points, weights = rng.normal(size=(40, 3)), rng.integers(1, 4, 40).astype(float)

@@ -8,6 +8,8 @@ from kmad._jit import kernel, reordering_kernel
 MAX_HALVINGS = 16
 # Points that are looked at side by side.
 LANES = 32
+# Points on a shorter line lie at one place: so many bins for so little would be no number.
+SHORTEST = 1e-300
 
 
 @kernel
@@ -179,7 +181,7 @@ def count_each(
                 high = max(high, greatest[r])
             for b in range(n_bins):
                 counts[j, line, b] = 0.0
-            if not high > low:
+            if not high - low > SHORTEST:
                 continue
             scale = n_bins / (high - low)
             for i in range(n):
@@ -202,7 +204,7 @@ def count_features(
             low, high = min(low, rows[i, f]), max(high, rows[i, f])
         for b in range(n_bins):
             counts[f, b] = 0.0
-        if not high > low:
+        if not high - low > SHORTEST:
             continue
         scale = n_bins / (high - low)
         for i in range(start, stop):
