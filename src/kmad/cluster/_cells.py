@@ -511,7 +511,7 @@ def list_rows(
     found = np.uint64(0)
     for i in range(start, stop):
         rows[found] = i
-        # No branch: whether a cell is wanted cannot be predicted. Nor whether an index is negative, were it signed.
+        # No branch: whether a cell is wanted cannot be predicted. Unsigned: a signed index is asked if it is negative.
         found += np.uint64(number[np.uint32(cell[i])] >= 0)
     return found
 

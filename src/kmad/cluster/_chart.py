@@ -112,7 +112,7 @@ def assign_plain(
             u0 = u0 if u0 > 0.0 else 0.0
             u1 = u1 if u1 > 0.0 else 0.0
             u2 = u2 if u2 > 0.0 else 0.0
-            # Unsigned here and below: of an index that might be negative it would be asked.
+            # Unsigned, here and below: a signed index is asked if it is negative.
             i0, i1 = np.uint32(u0 if u0 < top else top), np.uint32(u1 if u1 < top else top)
             nearest[r] = owner[i0, i1, np.uint32(u2 if u2 < top else top)]
         for r in range(rows):

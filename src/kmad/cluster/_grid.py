@@ -237,14 +237,12 @@ def bin_1d(
     cell,  # (n,) OUT
     table,  # (cells, 2) INOUT
 ):
-    """Write the cell of rows start to stop and add their mass and offsets, in cell widths, to the table.
-
-    Unsigned: of an index that might be negative it is asked at every use.
-    """
+    """Write the cell of rows start to stop and add their mass and offsets, in cell widths, to the table."""
     o0, v0 = origin[0], inverse[0]
     weighted = weights.shape[0] > 0
     for i in range(start, stop):
         u0 = (X[i, 0] - o0) * v0
+        # Unsigned: a signed index is asked if it is negative, at every use.
         c = np.uint32(int(u0))
         w = weights[i] if weighted else 1.0
         cell[i] = c

@@ -288,7 +288,7 @@ def climb_each(
         for c in range(n):
             if up[c] < 0:
                 continue
-            # Unsigned: of an index that might be negative it would be asked.
+            # Unsigned: a signed index is asked if it is negative.
             summit = np.uint32(up[c])
             if summit == c:
                 peak[0, n_peaks] = start + c
@@ -362,9 +362,8 @@ def fall(
     to show their prominence they fall as well.
     """
     n, n_regions = len(height), -1
-    highest, toward, target = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32)
-    # Unsigned, as are the borders: of an index that might be negative it would be asked.
-    number, standing = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    highest, toward, target, number = np.empty(n), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    standing = np.empty(n, np.int32)
     for i in range(n):
         standing[i] = i
         part_of[i] = i
@@ -383,7 +382,8 @@ def fall(
                 toward[j] = i
         falling = 0
         for i in range(n):
-            at, over = standing[i], toward[i]
+            # Unsigned, as are the borders: a signed index is asked if it is negative.
+            at, over = np.uint32(standing[i]), toward[i]
             own = height[at]
             target[i] = i
             higher = over < 0 or height[standing[over]] > own or (height[standing[over]] == own and over < i)

@@ -49,7 +49,8 @@ def scatter_each(
     for j in range(first, last):
         largest = 0.0
         for i in range(starts[j], starts[j + 1]):
-            largest = max(largest, abs(place[0, i]), abs(place[1, i]), abs(place[2, i]))
+            for f in range(3):
+                largest = max(largest, abs(place[f, i]))
         unit = largest if largest > 0.0 else 1.0
         s00, s01, s02, s11, s12, s22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(starts[j], starts[j + 1]):

@@ -156,9 +156,9 @@ def find_regions(X: Rows, weights: Floats, extent: Extent, cell: NDArray[np.int3
 
 
 def label_regions(X: Rows, weights: Floats, extent: Extent, labels: NDArray[np.int32], lens: Lens) -> Regions:
-    """Look at all rows of X (n, q <= 3) once, and write to which of the regions each belongs.
+    """Look at all rows of X (n, q <= 3), not closely, and write to which region each belongs.
 
-    Those of none get the number after the last.
+    Rows of none get the number after the last.
     """
     grid = summarise(X, weights, _frame(extent, weights, len(X), lens), labels, lens.threads)
     outline = _outline(grid, lens, _everywhere(X.shape[1]))
@@ -186,7 +186,8 @@ def _frame(extent: Extent, weights: Floats, n_rows: int, lens: Lens) -> Frame:
 
 def _look(X: Rows, weights: Floats, cell: NDArray[np.int32], grid: Grid, lens: Lens, view: View) -> Regions:
     """The regions of a view, those that one bandwidth cannot resolve replaced by the regions inside them."""
-    scales, roots, _, _, _, regions = outline = _outline(grid, lens, view)
+    outline = _outline(grid, lens, view)
+    scales, roots, regions = outline.scales, outline.roots, outline.regions
     own = view.holds(regions.peak)
     unresolved = own & _unresolved(grid, outline, lens.floor)
     found = [regions.take(own & ~unresolved)]
@@ -308,9 +309,8 @@ def _paint(
 ) -> tuple[list[Spot], NDArray[np.int32]]:
     """The undivided regions, and which of them each of these cells of the finest grid belongs to, -1 for none.
 
-    The cells are told by their index along each axis.
-
-    What a finer scale shows takes nothing from an undivided region that a coarser one shows.
+    The cells are told by their indices along each axis. What a finer scale shows takes nothing from an undivided region
+    that a coarser one shows.
     """
     nodes = list(roots)
     for node in nodes:  # grows as it goes
