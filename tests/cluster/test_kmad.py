@@ -856,3 +856,17 @@ def test_verbose_fit_tells_of_a_second_look(caplog):
     with caplog.at_level(logging.INFO, logger="kmad"):
         model = KMad(verbose=1).fit(X)
     assert caplog.messages[-1] == f"looked again: {model.n_clusters_} regions"
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+@pytest.mark.parametrize("exponent", [-400, -200, 200, 450])
+def test_units_do_not_matter(d, exponent):
+    # Powers of two change no digit.
+    rng = np.random.default_rng(d)
+    n, scale = rows(2000, 300), 2.0**exponent
+    X = rng.normal(size=(n, d)) + rng.uniform(0, 30, (5, d))[rng.integers(0, 5, n)]
+    for n_clusters in (None, 25):
+        model, scaled = KMad(n_clusters).fit(X), KMad(n_clusters).fit(X * scale)
+        assert model.n_clusters_ > 1
+        assert np.array_equal(scaled.labels_, model.labels_)
+        assert np.array_equal(scaled.cluster_centers_, model.cluster_centers_ * scale)

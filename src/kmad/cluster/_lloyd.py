@@ -284,8 +284,9 @@ def assign_many(
             while i < stop and rows < n_lanes:
                 left = 0.0
                 if labels[i] >= 0:
-                    left = lead[i] - slack[labels[i]] if led else np.inf
-                if left > 0.0:
+                    left = lead[i] - slack[labels[i]] if led else 1.0
+                # A lead too large for single precision is infinite: it would never be lost.
+                if 0.0 < left < np.inf:
                     if led:
                         # Rounded down: it is a bound.
                         lead[i] = np.float32(left * (1 - 1e-6))

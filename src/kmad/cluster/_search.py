@@ -217,9 +217,10 @@ def _look_again(ground: Ground, regions: Regions, search: Search) -> Found:
         partition = _settle(ground, regions.center, search._replace(max_iter=patience))
         n_iter += partition.n_iter
         regions = regions.take(partition.seed)
-        # A cluster that did not change keeps its mass, and its mean as far as sums do not depend on their order.
-        offset = (partition.centers - ground.X[0]).astype(np.float32)
-        keys = [mean.tobytes() + mass.tobytes() for mean, mass in zip(offset, partition.mass, strict=True)]
+        # A cluster that did not change keeps its mass, and its mean as far as sums do not depend on their order: its
+        # first 24 bits, of numbers that may be too large for single precision.
+        means = ((partition.centers - ground.X[0]).view(np.uint64) + np.uint64(1 << 28)) >> np.uint64(29)
+        keys = [mean.tobytes() + mass.tobytes() for mean, mass in zip(means, partition.mass, strict=True)]
         wanted = np.array([key not in looked_at for key in keys])
         sample = _sample(ground, partition, wanted, search)
         # What only single features show can wait for all rows.
