@@ -859,7 +859,7 @@ def test_verbose_fit_tells_of_a_second_look(caplog):
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
-@pytest.mark.parametrize("exponent", [-400, -200, 200, 450])
+@pytest.mark.parametrize("exponent", [-400, -148, 200, 450])
 def test_units_do_not_matter(d, exponent):
     # Powers of two change no digit.
     rng = np.random.default_rng(d)

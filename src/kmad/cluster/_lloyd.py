@@ -16,6 +16,8 @@ Labels = NDArray[np.int32]
 # Rows that are transposed together, so that the lanes run over rows whatever the number of features.
 BLOCK = 128
 EPSILON = np.finfo(np.float64).eps
+# A lead is a number of single precision: a lesser one might be rounded up, and a greater one never be lost.
+LEAST_LEAD = float(np.finfo(np.float32).tiny)
 # Rows are asked whether they lie within reach of their centre while at least this part of them does.
 WORTH_ASKING = 3 / 4
 # And only after an iteration in which more than so many for each centre were without a lead.
@@ -285,8 +287,7 @@ def assign_many(
                 left = 0.0
                 if labels[i] >= 0:
                     left = lead[i] - slack[labels[i]] if led else 1.0
-                # A lead too large for single precision is infinite: it would never be lost.
-                if 0.0 < left < np.inf:
+                if LEAST_LEAD < left < np.inf:
                     if led:
                         # Rounded down: it is a bound.
                         lead[i] = np.float32(left * (1 - 1e-6))
