@@ -123,18 +123,20 @@ def labelled(X, weights=NO_WEIGHTS):
 def test_rows_are_labelled_with_their_regions(q):
     rng = np.random.default_rng(q)
     sizes = [rows(500, 150), rows(300, 100), rows(400, 120)]
-    X = blobs(rng, sizes, rng.permuted(np.tile([[0.0], [9.0], [18.0]], q), axis=0), [1.0] * 3)
+    X = blobs(rng, sizes, rng.permuted(np.tile([[0.0], [14.0], [28.0]], q), axis=0), [1.0] * 3)
+    X = np.concatenate([X, np.full((1, q), 99.0)])
     weights = rng.uniform(0.5, 2.0, len(X))
     for w, mass in ((NO_WEIGHTS, np.ones(len(X))), (weights, weights)):
         regions, labels = labelled(X, w)
         assert len(regions.size) == 3
         assert np.bincount(labels, mass, 4)[:3] == pytest.approx(regions.size)
-        # Rows in a gap may be of no region.
+        # The one far off is of no region, as others in a gap may be.
+        assert labels[-1] == 3
         assert np.count_nonzero(labels == 3) < 0.05 * len(X)
         for j in range(3):
             here = labels == j
             assert np.average(X[here], axis=0, weights=mass[here]) == pytest.approx(regions.center[j])
-            assert np.ptp(np.repeat(np.arange(3), sizes)[here]) == 0
+            assert np.ptp(np.repeat(np.arange(3), sizes)[here[:-1]]) == 0
 
 
 def test_what_lies_inside_of_a_region_is_not_labelled():
