@@ -154,22 +154,29 @@ def halve(rows: Floats, weights: Floats) -> Division | None:
 
 
 def _place_each(
-    rows: Floats, weights: Floats, starts: NDArray[np.int64], first: int, last: int, place: Floats
-) -> Floats:
+    rows: Floats,
+    weights: Floats,
+    starts: NDArray[np.int64],
+    first: int,
+    last: int,
+    place: Floats,
+    scatter: Floats | None = None,
+) -> None:
     """Write where the rows of each cluster from first to last lie in three coordinates, less their mean.
 
     These are the features, or the principal axes of more than three: beyond the third axis lies what the two means of a
-    small cluster would take for a direction. Returns how they scatter there, (last - first, 3, 3).
+    small cluster would take for a direction. How the rows scatter there is written to `scatter` (k, 3, 3), zeros at
+    first, where that is wanted.
     """
-    scatter = np.zeros((last - first, N_AXES, N_AXES))
     if rows.shape[1] <= N_AXES:
         center_each(rows, weights, starts, first, last, place)
-        scatter_each(place, weights, starts, first, last, scatter)
+        if scatter is not None:
+            scatter_each(place, weights, starts, first, last, scatter)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             squares = project_each(rows, weights, starts, first, last, place)
-        scatter[:, range(N_AXES), range(N_AXES)] = squares
-    return scatter
+        if scatter is not None:
+            scatter[first:last, range(N_AXES), range(N_AXES)] = squares
 
 
 class Finding(NamedTuple):
@@ -225,7 +232,7 @@ def divide_clusters(
         for j in range(first, last):
             if tied and sample.starts[j + 1] - sample.starts[j] >= MIN_ROWS:
                 smooth[sample.starts[j] : sample.starts[j + 1]] = _loosened(*sample.part(j), ties, heaped)
-        scatter[first:last] = _place_each(smooth, sample.weights, sample.starts, first, last, place)
+        _place_each(smooth, sample.weights, sample.starts, first, last, place, scatter)
 
     def try_lines(first: int, last: int) -> Valleys:
         part = slice(first, last)

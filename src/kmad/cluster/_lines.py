@@ -43,7 +43,7 @@ def scatter_each(
     starts,  # (k + 1,) IN
     first,
     last,
-    scatter,  # (last - first, 3, 3) OUT: weighted sums of the products of coordinates, as parts of the largest square
+    scatter,  # (k, 3, 3) OUT: products of the coordinates, weighted and summed, as parts of the square of the largest
 ):
     """Say how far the clusters from first to last extend; one of equal points has a scatter of zeros."""
     for j in range(first, last):
@@ -61,7 +61,7 @@ def scatter_each(
             s11 += w * x1 * x1
             s12 += w * x1 * x2
             s22 += w * x2 * x2
-        here = scatter[j - first]
+        here = scatter[j]
         here[0, 0], here[0, 1], here[0, 2] = s00, s01, s02
         here[1, 0], here[1, 1], here[1, 2] = s01, s11, s12
         here[2, 0], here[2, 1], here[2, 2] = s02, s12, s22
